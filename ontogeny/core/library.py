@@ -1,0 +1,91 @@
+"""The catalogue: which books exist, where each comes from, under what licence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ontogeny.core.errors import Fault, LibraryError
+from ontogeny.core.positions import Document, load_yaml, model_faults
+
+CATALOGUE = "stages/library.yaml"
+
+
+class LibraryEntry(BaseModel):
+    """One book of a catalogue. `sha256` is of the raw bytes and may be absent until locked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="the name genomes use")
+    source: str = Field(description="package:DIST/PATH#SELECTOR or file:PATH", pattern=r"^(package|file):.+")
+    title: str
+    author: str
+    language: str = Field(min_length=2, max_length=3, description="ISO 639 code")
+    field: str = Field(description="field of knowledge")
+    level: str = Field(description="the stage it suits")
+    form: str = Field(description="reader, textbook, play, dialogue, ...")
+    licence: str = Field(description="SPDX id where one exists")
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+
+RESTRICTING = ("NC", "ND", "SA", "GPL")
+
+
+def restricts(licence: str) -> bool:
+    """Whether a licence asks more than naming its author (share-alike, non-commercial, GPL, ...)."""
+    parts = licence.upper().replace("(", " ").replace(")", " ").replace("-", " ").split()
+    return any(part in RESTRICTING for part in parts)
+
+
+@dataclass(frozen=True)
+class Library:
+    """Books by id, and the folder their `file:` sources start from."""
+
+    entries: dict[str, LibraryEntry]
+    root: Path
+
+
+def find_root(start: Path) -> Path | None:
+    """The nearest folder at or above `start` that holds stages/library.yaml."""
+    for folder in (start, *start.parents):
+        if (folder / CATALOGUE).is_file():
+            return folder
+    return None
+
+
+def load_library(root: Path, extra: tuple[Path, ...] = ()) -> Library:
+    """The catalogue of `root`, with further ones over it.
+
+    Raises: LibraryError with every fault of every catalogue; an id that stands twice is one."""
+    entries: dict[str, LibraryEntry] = {}
+    faults: list[Fault] = []
+    for path in (root / CATALOGUE, *extra):
+        document = load_yaml(path, LibraryError)
+        books = document.value.get("books") if isinstance(document.value, dict) else None
+        if not isinstance(books, dict):
+            faults.append(Fault("a catalogue holds no books.", document.at(()), type(document.value).__name__,
+                                "a mapping `books:` from id to book", "write `books:` at the top"))
+            continue
+        for book_id, fields in books.items():
+            entry = _entry(document, book_id, fields, faults)
+            if entry and book_id in entries:
+                faults.append(Fault(f"two catalogues name a book '{book_id}'.", document.at(("books", book_id)),
+                                    str(book_id), "an id of its own for every book", "rename one of them"))
+            elif entry:
+                entries[book_id] = entry
+    if faults:
+        raise LibraryError(faults)
+    return Library(entries, root)
+
+
+def _entry(document: Document, book_id: str, fields: object, faults: list[Fault]) -> LibraryEntry | None:
+    where = ("books", book_id)
+    if not isinstance(fields, dict):
+        faults.append(Fault(f"book '{book_id}' is not a mapping.", document.at(where), repr(fields),
+                            "its fields: source, title, author, ...", "indent the book's fields under its id"))
+        return None
+    found, entry = model_faults(LibraryEntry, {"id": book_id, **fields}, document, where)
+    faults.extend(found)
+    return entry

@@ -1,0 +1,1 @@
+"""Emergence probes: they read, they never train."""

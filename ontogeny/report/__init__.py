@@ -1,0 +1,1 @@
+"""Pages, plots, cards, the W&B mirror. Imports core only, no torch."""

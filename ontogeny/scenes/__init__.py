@@ -1,0 +1,1 @@
+"""Kinds of inserted material, as text. No torch."""

@@ -1,0 +1,1 @@
+"""The walk, the learner, losses, roles: whatever moves weights."""
