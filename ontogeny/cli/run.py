@@ -1,0 +1,114 @@
+"""`ontogeny run`: a whole life on this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ontogeny.cli.prepare import fresh_or_ours, prepared
+from ontogeny.cli.shared import GenomeFile, Libraries, Out, Overrides, Quiet, teller
+
+if TYPE_CHECKING:
+    from ontogeny.core.plan import Plan
+    from ontogeny.core.run import RunDirectory
+
+MIRROR_WAIT_S = 60.0
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("run")(run)
+
+
+def run(genome: GenomeFile, overrides: Overrides = None, out: Out = None, libraries: Libraries = None,
+        resume: bool = typer.Option(False, "--resume", help="Go on with an unfinished run; start an absent one."),
+        quiet: Quiet = False) -> None:
+    """Prepare, walk every stage under the deepspeed launcher, measure, and write the report."""
+    from ontogeny.core.genome import load_genome
+    from ontogeny.core.run import RunDirectory
+
+    loaded = load_genome(genome, overrides or (), libraries or ())
+    directory = RunDirectory(out or Path("runs") / loaded.genome.name)
+    tell = teller(quiet)
+    with fresh_or_ours(directory, loaded):
+        code = _ended(directory, tell)
+        if code is None:
+            _may_go_on(directory, resume)
+            plan = prepared(loaded, directory, tell)
+            code = live(directory, plan, tell)
+    raise typer.Exit(code)
+
+
+def _ended(run: RunDirectory, tell) -> int | None:
+    """The exit code of a life that has ended, by its stages or by a gate; None where there is more to live."""
+    outcome = run.read_json("outcome.json") or {}
+    if outcome.get("outcome") not in ("done", "gate_ended"):
+        return None
+    tell(f"{run.path.name}: {outcome['message']}; report {run / 'report.html'}")
+    return int(outcome["exit_code"])
+
+
+def _may_go_on(run: RunDirectory, resume: bool) -> None:
+    from ontogeny.core.errors import Fault, RunError
+
+    if not resume and (run / "events.jsonl").exists():
+        last = run.checkpoints()
+        raise RunError(Fault("a life has begun here and is not finished.", str(run.path),
+                             f"its newest checkpoint is {last[-1].name}" if last else "no checkpoint yet",
+                             "--resume, or another --out", "run again with --resume"))
+
+
+def live(run: RunDirectory, plan: Plan, tell) -> int:
+    """Launches the ranks, follows them, mirrors to W&B, writes the report; returns the exit code of the outcome."""
+    from ontogeny.report.card import write_card
+    from ontogeny.report.page import write_report
+    from ontogeny.report.watch import Watcher
+    from ontogeny.train.launcher import launch
+
+    resumed = (run / "events.jsonl").exists()
+    run.event("resumed" if resumed else "life_started", name=plan.name, genome_hash=plan.genome_hash)
+    for warning in plan.warnings:
+        tell(f"warning: {warning}")
+        run.event("warning", message=warning)
+    watcher = Watcher(run.path, tell)
+    mirror = _start_mirror(run) if _has_key() else None
+    try:
+        code = launch(run, plan.world.ranks, plan.world.threads_per_rank, watcher.look)
+    finally:
+        if mirror is not None:
+            mirror.stdin.close()
+    outcome = run.read_json("outcome.json") or {}
+    report = write_report(run.path)
+    write_card(run.path)
+    if mirror is None:
+        mirror = _start_mirror(run)  # without a key there is nobody to watch: mirrored offline, after the life
+        mirror.stdin.close()
+    try:
+        mirror.wait(MIRROR_WAIT_S)
+    except subprocess.TimeoutExpired:
+        mirror.kill()
+    if outcome.get("outcome") == "failed":
+        print(outcome["message"], file=sys.stderr)
+    tell(f"{outcome.get('outcome', 'ended')}: {outcome.get('message', '')}")
+    tell(f"report: {report}")
+    return code
+
+
+def _has_key() -> bool:
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    return netrc.is_file() and "wandb" in netrc.read_text("utf-8", errors="ignore")
+
+
+def _start_mirror(run: RunDirectory) -> subprocess.Popen:
+    (run / "wandb").mkdir(exist_ok=True)
+    with open(run / "wandb" / "mirror.log", "ab") as log:
+        return subprocess.Popen([sys.executable, "-m", "ontogeny.report.mirror", str(run.path), "--follow"],
+                                stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+                                preexec_fn=lambda: os.nice(10))

@@ -1,0 +1,28 @@
+"""`ontogeny train`: the walk alone, on the ranks that the launcher started."""
+
+from __future__ import annotations
+
+import typer
+
+from ontogeny.cli.shared import RunFolder
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("train")(train)
+
+
+def train(run: RunFolder) -> None:
+    """Walk a prepared run; what `deepspeed --module ontogeny.train RUN` runs on every rank (alone: one rank)."""
+    import os
+
+    from ontogeny.train.launcher import environment, cores
+    from ontogeny.train.rank import PARENT_PIPE, main
+
+    for name, value in environment(cores()).items():
+        if name != PARENT_PIPE:
+            os.environ.setdefault(name, value)
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"), ("MASTER_ADDR", "127.0.0.1"),
+                        ("MASTER_PORT", str(20000 + os.getpid() % 20000))):
+        os.environ.setdefault(name, value)
+    raise typer.Exit(main([str(run)]))

@@ -1,0 +1,284 @@
+"""The plan: every number of a life, resolved before anything starts. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ontogeny.core.cursor import TRAINED
+from ontogeny.core.genome import genome_hash
+from ontogeny.core.hashes import seed_of
+from ontogeny.core.library import Library, restricts
+from ontogeny.core.memory import MemoryEstimate, estimate_memory, micro_packs
+from ontogeny.core.schedule import Schedule, make_schedule
+from ontogeny.core.schema import Gate, Genome, LoopLoss, Role, Span, Stage, Trunk
+
+SCENE_TOKENS = 180  # a scene with its paragraph, until prepare has counted them
+ROLE_FRAC = 0.2  # share of a scene that one role speaks, until prepare has counted it
+CPU_FLOPS_PER_THREAD = 5.5e10  # measured: training of 2.6 M to 17 M parameters, float32, 2 cores
+
+
+@dataclass(frozen=True)
+class World:
+    """The machine as far as the plan cares: ranks, threads of a rank, device kind."""
+
+    ranks: int = 1
+    threads_per_rank: int = 1
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of the model before it is built."""
+
+    type: str
+    parameters: int
+    vocab_size: int
+    max_position_embeddings: int | None
+    num_hidden_layers: int
+    hidden_size: int
+    bytes_per_parameter: int
+
+
+@dataclass(frozen=True)
+class ScenePlan:
+    """Where scenes come from and how dense they are."""
+
+    every_tokens: int
+    kinds: tuple[str, ...]
+    folder: str
+
+
+@dataclass(frozen=True)
+class PhasePlan:
+    """One trained phase: rows fed, steps, loss-bearing tokens, and the schedule of each parameter group."""
+
+    phase: str
+    rows: int
+    steps: int
+    tokens: int
+    root: str | None
+    schedules: dict[str, Schedule]
+    rows_by_role: dict[str, int] = field(default_factory=dict)
+    tokens_by_role: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage, resolved."""
+
+    index: int
+    name: str
+    seeds: dict[str, int]
+    sections: tuple[tuple[str, tuple[str, ...]], ...]
+    span: Span
+    scenes: ScenePlan | None
+    loop_loss: LoopLoss
+    trunk: Trunk
+    roles: dict[str, Role]
+    batch_packs: int
+    phases: dict[str, PhasePlan]
+    battery: tuple[str, ...]
+    gate: Gate | None
+    licences: dict[str, str]
+
+    @property
+    def replay_frac(self) -> float:
+        """Earlier packs read again, as a share of the stage's own."""
+        return self.trunk.replay_frac
+
+    @property
+    def number(self) -> int:
+        """The number in the stage's folder name: 1 for the first."""
+        return self.index + 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole life in numbers. `estimate` is True until the corpus has been prepared."""
+
+    name: str
+    genome: Genome
+    genome_hash: str
+    seed: int
+    language: str
+    context_tokens: int
+    tokenizer: dict[str, Any]
+    roles: tuple[str, ...]
+    model: ModelFacts
+    world: World
+    micro_batch_packs: int
+    role_micro_batch_packs: int
+    stages: tuple[StagePlan, ...]
+    warnings: tuple[str, ...]
+    memory: MemoryEstimate
+    estimate: bool
+    corpus_hash: str | None = None
+
+    @property
+    def trained_tokens(self) -> int:
+        """Loss-bearing tokens of all phases of all stages, one pass each."""
+        return sum(phase.tokens for stage in self.stages for phase in stage.phases.values())
+
+    def time_s(self) -> float | None:
+        """Seconds of training on CPU threads at the measured rate; None on other devices (measure there)."""
+        if self.world.device != "cpu":
+            return None
+        rows = sum(phase.rows for stage in self.stages for phase in stage.phases.values())
+        attention = 12 * self.model.num_hidden_layers * self.model.hidden_size * self.context_tokens
+        flops = rows * self.context_tokens * (6 * self.model.parameters + attention)
+        return flops / (CPU_FLOPS_PER_THREAD * self.world.threads_per_rank * self.world.ranks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as JSON. A run's plan.json holds no estimate: memory and time stay out of it then."""
+        value = _jsonable(self)
+        value.pop("genome")
+        machine = self.genome.machine.model_dump(mode="json")
+        value["machine"] = machine
+        value["precision"] = self.genome.model.precision
+        value["base"] = self.genome.model.base
+        value["trained_tokens"] = self.trained_tokens
+        if not self.estimate:
+            value.pop("memory")
+        else:
+            value["time_s"] = self.time_s()
+        return value
+
+
+def make_plan(genome: Genome, library: Library | None, world: World, model: ModelFacts,
+              counts: Mapping[str, Any] | None = None, book_bytes: Mapping[str, int] | None = None,
+              root: Path | None = None) -> Plan:
+    """Resolves every number of a life.
+
+    `counts` is the corpus manifest, once prepared: then no number is an estimate. Before that, tokens come from
+    `book_bytes` (UTF-8 bytes a book) and the tokenizer's usual rate. Starts nothing, reads nothing."""
+    stages = tuple(
+        _stage_plan(index, stage, genome, library, counts, book_bytes or {}, root)
+        for index, stage in enumerate(genome.stages)
+    )
+    batch = min(stage.batch_packs for stage in stages)
+    micro, role_micro = _micro_batches(genome, world, model, stages, batch)
+    return Plan(
+        name=genome.name, genome=genome, genome_hash=genome_hash(genome), seed=genome.seed,
+        language=genome.language, context_tokens=genome.model.context_tokens,
+        tokenizer=genome.model.tokenizer.model_dump(), roles=tuple(genome.roles), model=model, world=world,
+        micro_batch_packs=micro, role_micro_batch_packs=role_micro, stages=stages,
+        warnings=tuple(_warnings(genome, library, stages, counts)),
+        memory=estimate_memory(genome, world, model, micro), estimate=counts is None,
+        corpus_hash=counts["corpus_hash"] if counts else None,
+    )
+
+
+def _micro_batches(genome: Genome, world: World, model: ModelFacts, stages: tuple[StagePlan, ...],
+                   batch: int) -> tuple[int, int]:
+    asked = genome.machine.micro_batch_packs
+    if asked != "auto":
+        return asked, asked
+    largest = max(stage.batch_packs for stage in stages)
+    roomy = micro_packs(genome, model)
+    role_rows = max((sum(role.batch_tokens // genome.model.context_tokens for role in stage.roles.values())
+                     for stage in stages), default=1)
+    return tuple(max(1, min(roomy, math.ceil(rows / world.ranks))) for rows in (largest, max(1, role_rows)))
+
+
+def _stage_plan(index: int, stage: Stage, genome: Genome, library: Library | None, counts: Mapping[str, Any] | None,
+                book_bytes: Mapping[str, int], root: Path | None) -> StagePlan:
+    context = genome.model.context_tokens
+    batch_packs = stage.trunk.batch_tokens // context
+    numbers = counts["stages"][index] if counts else _estimated(stage, genome, book_bytes, index)
+    phases = {}
+    for phase in TRAINED:
+        told = numbers["phases"][phase]
+        if phase == "roles":
+            schedules = {name: make_schedule(stage.roles[name], told["steps"]) for name in told["rows_by_role"]}
+        else:
+            schedules = {"trunk": make_schedule(stage.trunk, told["steps"])}
+        phases[phase] = PhasePlan(phase, told["rows"], told["steps"], told["tokens"], told.get("root"), schedules,
+                                  dict(told.get("rows_by_role", {})), dict(told.get("tokens_by_role", {})))
+    scenes = None
+    if stage.scenes:
+        folder = str((root or Path()) / stage.use) if stage.use else ""
+        scenes = ScenePlan(stage.scenes.every_tokens, tuple(stage.scenes.kinds), folder)
+    books = [book for section in stage.sections for book in section.books]
+    return StagePlan(
+        index=index, name=stage.name,
+        seeds={purpose: seed_of(genome.seed, stage.name, purpose) for purpose in ("scenes", "replay", "probes")},
+        sections=tuple((section.name, tuple(section.books)) for section in stage.sections), span=stage.span,
+        scenes=scenes, loop_loss=stage.loop_loss, trunk=stage.trunk, roles=dict(stage.roles),
+        batch_packs=batch_packs, phases=phases, battery=tuple(stage.probes.battery), gate=stage.gate,
+        licences={book: library.entries[book].licence for book in books} if library else _licences(counts, books),
+    )
+
+
+def _licences(counts: Mapping[str, Any] | None, books: list[str]) -> dict[str, str]:
+    known = {book["id"]: book["licence"] for book in counts["books"]} if counts else {}
+    return {book: known.get(book, "unknown") for book in books}
+
+
+def _estimated(stage: Stage, genome: Genome, book_bytes: Mapping[str, int], index: int) -> dict[str, Any]:
+    """Rows, steps and tokens before the books were read."""
+    context = genome.model.context_tokens
+    size = getattr(genome.model.tokenizer, "vocab_size", 32768)
+    bytes_per_token = 3.4 + (math.log2(size) - 12) / 3  # measured: 3.4 at 4k, 4.4 at 32k
+    books = [book for section in stage.sections for book in section.books]
+    held = 0.95 * sum(book_bytes.get(book, 0) for book in books) / bytes_per_token
+    tokens = stage.span.amount if stage.span.unit == "tokens" else round(held) * stage.span.amount
+    rows = max(1, math.ceil(tokens / (context - 1)))
+    batch = stage.trunk.batch_tokens // context
+    replay = math.floor(stage.trunk.replay_frac * rows) if index else 0
+    scenes = tokens // stage.scenes.every_tokens if stage.scenes else 0
+    role_rows = math.ceil(scenes * SCENE_TOKENS / (context - 1))
+    by_role = {name: role_rows for name in stage.roles} if role_rows else {}
+    steps = max((math.ceil(role_rows * context / role.batch_tokens) for role in stage.roles.values()), default=0)
+    return {"phases": {
+        "books": {"rows": rows, "steps": math.ceil(rows / batch), "tokens": tokens},
+        "replay": {"rows": replay, "steps": math.ceil(replay / batch), "tokens": replay * (context - 1)},
+        "roles": {"rows": sum(by_role.values()), "steps": min(steps, role_rows) if by_role else 0,
+                  "tokens": sum(round(rows * context * ROLE_FRAC) for rows in by_role.values()),
+                  "rows_by_role": by_role,
+                  "tokens_by_role": {name: round(rows * context * ROLE_FRAC) for name, rows in by_role.items()}},
+    }}
+
+
+def _warnings(genome: Genome, library: Library | None, stages: tuple[StagePlan, ...],
+              counts: Mapping[str, Any] | None) -> list[str]:
+    told = []
+    last = stages[-max(1, len(stages) // 3):]
+    falling = [stage for stage in last if stage.trunk.schedule != "constant" and stage.trunk.final_frac < 0.01]
+    if len(stages) > 1 and falling:
+        told.append(f"an ascending curriculum meets a decay to zero in {', '.join(one.name for one in falling)}: the "
+                    "best text is read at the lowest rate (raise trunk.final_frac, or use schedule: constant there)")
+    first: dict[str, str] = {}
+    for stage in stages:
+        for _, books in stage.sections:
+            for book in books:
+                if book in first:
+                    told.append(f"book '{book}' is used twice: in {first[book]} and in {stage.name}")
+                first.setdefault(book, stage.name)
+    bound = sorted({licence for stage in stages for licence in stage.licences.values() if restricts(licence)})
+    if bound:
+        told.append(f"licences that restrict what may be done with the model's text: {', '.join(bound)}")
+    if library:
+        others = sorted(book for book in first if library.entries[book].language != genome.language)
+        if others:
+            told.append(f"books in another language than '{genome.language}': {', '.join(others)}")
+    for stage in counts["stages"] if counts else ():
+        told += [f"{stage['name']}: {warning}" for warning in stage.get("warnings", ())]
+    return told
+
+
+def _jsonable(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json", exclude_none=True)
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _jsonable(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, Mapping):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    return value
+
+

@@ -1,0 +1,143 @@
+"""Rules that join several keys of a genome. They look at raw values, so that they speak even when types do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ontogeny.core.errors import Fault, closest
+from ontogeny.core.library import CATALOGUE, Library
+from ontogeny.core.positions import Document
+from ontogeny.core.schema import PROBES, RESERVED_SPEAKERS, TRUNK
+
+
+def rule_faults(raw: dict, library: Library, document: Document) -> list[Fault]:
+    """Every broken rule of a composed genome that is not a matter of one key's type."""
+    faults: list[Fault] = []
+    faults += _batch_faults(raw, document)
+    faults += _role_name_faults(raw, document)
+    names: dict[str, int] = {}
+    for index, stage in _stages(raw):
+        name = stage.get("name")
+        if isinstance(name, str) and name in names:
+            faults.append(Fault(f"two stages have the name '{name}'.", document.at(("stages", index, "name")),
+                                f"'{name}' (also stages[{names[name]}])", "a name of its own for every stage",
+                                "rename one with `name:`"))
+        elif isinstance(name, str):
+            names[name] = index
+    for index, stage in _stages(raw):
+        faults += _book_faults(index, stage, library, document)
+        faults += _scene_faults(index, stage, library.root, document)
+        faults += _stage_role_faults(index, stage, raw, document)
+        faults += _gate_faults(index, stage, raw, names, document)
+        faults += _probe_faults(index, stage, document)
+    return faults
+
+
+def books_of(stage: dict) -> Iterator[tuple[int, int, str]]:
+    """(section index, book index, book id) of a raw stage, leaving out what is not text."""
+    sections = stage.get("sections")
+    for number, section in enumerate(sections if isinstance(sections, list) else []):
+        books = section.get("books") if isinstance(section, dict) else None
+        for position, book in enumerate(books if isinstance(books, list) else []):
+            if isinstance(book, str):
+                yield number, position, book
+
+
+def _stages(raw: dict) -> Iterator[tuple[int, dict]]:
+    stages = raw.get("stages")
+    for index, stage in enumerate(stages if isinstance(stages, list) else []):
+        if isinstance(stage, dict):
+            yield index, stage
+
+
+def _mapping(value: Any) -> dict:
+    return value if isinstance(value, dict) else {}
+
+
+def _batch_faults(raw: dict, document: Document) -> Iterator[Fault]:
+    context = _mapping(raw.get("model")).get("context_tokens")
+    if not isinstance(context, int) or context <= 0:
+        return
+    holders = [(("trunk",), raw.get("trunk"))]
+    holders += [(("roles", name), role) for name, role in _mapping(raw.get("roles")).items()]
+    for index, stage in _stages(raw):
+        holders.append((("stages", index, "trunk"), stage.get("trunk")))
+        holders += [(("stages", index, "roles", name), role) for name, role in _mapping(stage.get("roles")).items()]
+    for where, holder in holders:
+        batch = _mapping(holder).get("batch_tokens")
+        if isinstance(batch, int) and batch > 0 and batch % context:
+            yield Fault("a batch is not a whole number of packs.", document.at((*where, "batch_tokens")), str(batch),
+                        f"a multiple of model.context_tokens ({context})",
+                        f"write {max(context, round(batch / context) * context)}")
+
+
+def _role_name_faults(raw: dict, document: Document) -> Iterator[Fault]:
+    for name in _mapping(raw.get("roles")):
+        if name in RESERVED_SPEAKERS:
+            yield Fault(f"'{name}' is not a role's name.", document.at(("roles", name)), f"'{name}'",
+                        "a name other than " + ", ".join(RESERVED_SPEAKERS), "rename the role")
+    if len(_mapping(raw.get("roles"))) > 30:
+        yield Fault("too many roles.", document.at(("roles",)), str(len(raw["roles"])), "at most 30", "drop some")
+
+
+def _book_faults(index: int, stage: dict, library: Library, document: Document) -> Iterator[Fault]:
+    for section, position, book in books_of(stage):
+        if book not in library.entries:
+            where = ("stages", index, "sections", section, "books", position)
+            yield Fault(f"stage '{stage.get('name')}' names a book the library does not have.", document.at(where),
+                        f"'{book}'", f"a book id from {CATALOGUE}{closest(book, library.entries)}",
+                        f"correct the id, or add the book to {CATALOGUE}")
+
+
+def _scene_faults(index: int, stage: dict, root: Path, document: Document) -> Iterator[Fault]:
+    kinds = _mapping(stage.get("scenes")).get("kinds")
+    if not isinstance(kinds, list) or "conflict" not in kinds:
+        return
+    use = stage.get("use")
+    if not isinstance(use, str) or not (root / use / "scenes.yaml").is_file():
+        yield Fault("conflict scenes are asked for, and none stand near.", document.at(("stages", index, "scenes")),
+                    f"use: {use!r}", "a stage folder with a scenes.yaml",
+                    "name one with `use:`, or take 'conflict' out of kinds")
+
+
+def _stage_role_faults(index: int, stage: dict, raw: dict, document: Document) -> Iterator[Fault]:
+    defined = _mapping(raw.get("roles"))
+    for name in _mapping(stage.get("roles")):
+        if name not in defined:
+            yield Fault(f"stage '{stage.get('name')}' speaks of a role nobody defined.",
+                        document.at(("stages", index, "roles", name)), f"'{name}'",
+                        f"one of {', '.join(defined) or 'no role at all'}{closest(name, defined)}",
+                        "define the role under `roles:`, or correct its name")
+
+
+def _gate_faults(index: int, stage: dict, raw: dict, names: dict[str, int], document: Document) -> Iterator[Fault]:
+    gate = _mapping(stage.get("gate"))
+    where = ("stages", index, "gate")
+    subject, on, probe = gate.get("subject", TRUNK), gate.get("on"), gate.get("probe")
+    roles = _mapping(raw.get("roles"))
+    if isinstance(on, str) and on not in names:
+        yield Fault("a gate looks at a stage that does not exist.", document.at((*where, "on")), f"'{on}'",
+                    f"one of {', '.join(names)}{closest(on, names)}", "correct `on`")
+    if isinstance(subject, str) and subject != TRUNK and subject not in roles:
+        yield Fault("a gate looks at a role nobody defined.", document.at((*where, "subject")), f"'{subject}'",
+                    f"{TRUNK}, {', '.join(roles)}{closest(subject, roles)}", "correct `subject`")
+    elif subject != TRUNK and (probe != "conflict_resolution" or on != stage.get("name")):
+        yield Fault("a gate asks of a role what is not measured of roles.", document.at(where),
+                    f"probe {probe!r} on {on!r}", f"conflict_resolution on '{stage.get('name')}'",
+                    "roles are scored on conflict_resolution, on the stage just read")
+    battery = _mapping(stage.get("probes")).get("battery", list(PROBES))
+    if isinstance(probe, str) and probe in PROBES and isinstance(battery, list) and probe not in battery:
+        yield Fault("a gate looks at a probe that the stage does not measure.", document.at((*where, "probe")),
+                    f"'{probe}'", f"one of the stage's battery: {', '.join(map(str, battery))}",
+                    "add the probe to `probes.battery`")
+
+
+def _probe_faults(index: int, stage: dict, document: Document) -> Iterator[Fault]:
+    battery = _mapping(stage.get("probes")).get("battery")
+    for position, name in enumerate(battery if isinstance(battery, list) else []):
+        if isinstance(name, str) and name not in PROBES:
+            yield Fault(f"a probe '{name}' does not exist.",
+                        document.at(("stages", index, "probes", "battery", position)), f"'{name}'",
+                        f"one of {', '.join(PROBES)}{closest(name, PROBES)}", "correct the name")

@@ -1,0 +1,136 @@
+"""The manifest: what a corpus holds, in numbers and roots. Written last."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ontogeny.core.hashes import chain_root
+from ontogeny.corpus.heldout import HeldOut
+from ontogeny.corpus.layout import PHASES, VERSION, role_weights, trunk_weights
+from ontogeny.corpus.passages import SPLITS
+from ontogeny.corpus.phases import replay_list, role_steps, steps_of
+from ontogeny.corpus.reading import StageReading, loop_loss_of
+from ontogeny.corpus.rows import Corpus
+from ontogeny.corpus.shelf import BookRecord, as_manifest
+from ontogeny.corpus.vocabulary import Encoder
+
+
+def write_manifest(folder: Path, plan: Any, corpus_hash: str, encoder: Encoder, fingerprint: str,
+                   records: list[BookRecord], entries: list[dict]) -> None:
+    """Completes the stages' entries with their order roots, and writes manifest.json."""
+    tokens = sum(entry["text_tokens"] for entry in entries)
+    manifest = {
+        "version": VERSION, "corpus_hash": corpus_hash, "seed": plan.seed, "language": plan.language,
+        "context_tokens": plan.context_tokens, "roles": list(plan.roles), "ids_dtype": encoder.ids_dtype.str,
+        "tokenizer": {"fingerprint": fingerprint, "vocab_size": encoder.vocab_size, "bos_id": encoder.bos_id,
+                      "bytes_per_token": round(sum(entry["bytes"] for entry in entries) / max(1, tokens), 4)},
+        "books": [as_manifest(record) for record in records], "stages": entries}
+    corpus = Corpus(folder, manifest)
+    for index, entry in enumerate(entries):
+        for phase in PHASES:
+            entry["phases"][phase]["root"] = chain_root(root_name(entry["name"], phase),
+                                                        corpus.phase_digests(index, phase))
+    path = folder / "manifest.json"
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(manifest, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def root_name(stage: str, phase: str) -> str:
+    """What a phase list is called in its order root."""
+    return f"{stage}/{phase}"
+
+
+def stage_entry(stage: Any, plan: Any, reading: StageReading, passages: list[HeldOut], items: list[dict],
+                unread: list[list[list[int]]], encoder: Encoder, folder: Path, earlier: list[dict]) -> dict[str, Any]:
+    """One stage of the manifest, roots apart; `earlier` are the entries of the stages before it."""
+    capacity = reading.packs * plan.context_tokens
+    warnings = list(reading.warnings)
+    split_of = {(p.book, p.start): p.split for p in passages}
+    books = []
+    for book, rest in zip(reading.books, unread, strict=True):
+        held = [[p.start, p.end, split_of[p.book, p.start]] for p in passages if p.book == book.id] if book.read_to else []
+        books.append({"id": book.id, "training": [list(r) for r in book.training], "held_out": held,
+                      "moved": [list(r) for r in book.moved], "unread": rest, "tokens": book.tokens})
+    entry = {
+        "name": stage.name, "books": books, "span": [stage.span.unit, stage.span.amount],
+        "loop_loss": loop_loss_of(stage), "batch_packs": stage.batch_packs,
+        "packs": reading.packs, "role_packs": reading.role_packs, "tokens": reading.loss_tokens,
+        "text_tokens": reading.tokens, "padding_tokens": reading.padding_tokens,
+        "utilisation": round(reading.tokens / capacity, 4) if capacity else 0.0, "bytes": reading.bytes,
+        "scenes": dict(sorted(reading.scenes.items())), "warnings": warnings,
+        "held_out": _held_out_counts(passages, encoder),
+        "contaminated": sum(p.contaminated for p in passages),
+        "items": {split: sum(item["split"] == split for item in items) for split in SPLITS}}
+    epochs = stage.span.amount if stage.span.unit == "epochs" else 1
+    rows = reading.packs * epochs
+    entry["phases"] = {
+        "books": {"rows": rows, "steps": steps_of(rows, stage.batch_packs), "tokens": reading.loss_tokens * epochs},
+        "replay": _replay(stage, plan, folder, reading.packs, earlier, warnings),
+        "roles": _roles(stage, plan, folder, reading, encoder, warnings)}
+    if not any(entry["items"].values()):
+        warnings.append("no items for conflict_resolution: the held-out text is too short")
+    return entry
+
+
+def _held_out_counts(passages: list[HeldOut], encoder: Encoder) -> dict[str, dict[str, int]]:
+    """Passages, bytes and tokens of each split, contaminated ones left out."""
+    counts = {}
+    for split in SPLITS:
+        texts = [p.text for p in passages if p.split == split and not p.contaminated]
+        counts[split] = {"passages": len(texts), "bytes": sum(len(text.encode()) for text in texts),
+                         "tokens": sum(len(ids) for ids in encoder.encode(texts, "held-out passages"))}
+    return counts
+
+
+def _replay(stage: Any, plan: Any, folder: Path, packs: int, earlier: list[dict], warnings: list[str]) -> dict:
+    wanted = int(stage.replay_frac * packs + 1e-9)
+    chosen = replay_list(plan.seed, stage.name, stage.replay_frac, packs, [entry["packs"] for entry in earlier])
+    if earlier and len(chosen) < wanted:
+        warnings.append(f"replay wants {wanted} earlier packs, there are {len(chosen)}")
+    tokens = 0
+    for index, entry in enumerate(earlier):
+        mine = sorted(pack for at, pack in chosen if at == index)
+        if mine:
+            codes = _codes(folder / entry["name"] / "codes.bin", plan.context_tokens)[mine]
+            tokens += int((trunk_weights(entry["loop_loss"])[codes] > 0).sum())
+    return {"rows": len(chosen), "steps": steps_of(len(chosen), stage.batch_packs), "tokens": tokens, "list": chosen}
+
+
+def _roles(stage: Any, plan: Any, folder: Path, reading: StageReading, encoder: Encoder, warnings: list[str]) -> dict:
+    """Rows and tokens of each role, and the steps they share; writes role_rows.npy."""
+    codes_RT = _codes(folder / stage.name / "role_codes.bin", plan.context_tokens)
+    counts_KR = np.stack([(role_weights(role)[codes_RT] > 0).sum(axis=1) for role in range(len(plan.roles))]) \
+        if plan.roles and len(codes_RT) else np.zeros((len(plan.roles), len(codes_RT)), dtype=np.int64)
+    np.save(folder / stage.name / "role_rows.npy", counts_KR > 0, allow_pickle=False)
+    rows_by_role, tokens_by_role = Counter(), Counter()
+    for role, name in enumerate(plan.roles):
+        if name not in stage.roles:
+            continue
+        counts = counts_KR[role][counts_KR[role] > 0]
+        span = stage.roles[name].span
+        if span.unit == "tokens":
+            counts = counts[:1 + int(np.searchsorted(np.cumsum(counts), span.amount))]
+        elif span.unit == "epochs":
+            counts = np.tile(counts, span.amount)
+        if len(counts) == 0:
+            warnings.append(f"role '{name}' has no turn in this stage: its adapter does not train")
+            continue
+        rows_by_role[name], tokens_by_role[name] = len(counts), int(counts.sum())
+    batch_tokens = {name: stage.roles[name].batch_tokens for name in rows_by_role}
+    return {"rows": sum(rows_by_role.values()), "steps": role_steps(tokens_by_role, rows_by_role, batch_tokens),
+            "tokens": sum(tokens_by_role.values()), "rows_by_role": dict(rows_by_role),
+            "tokens_by_role": dict(tokens_by_role)}
+
+
+def _codes(path: Path, context_tokens: int) -> np.ndarray:
+    if path.stat().st_size == 0:
+        return np.empty((0, context_tokens), dtype=np.uint8)
+    return np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, context_tokens)

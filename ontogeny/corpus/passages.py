@@ -1,0 +1,80 @@
+"""Passages partition a cleaned book; five percent of them are held out, chosen by hash."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ontogeny.corpus.clean import CleanBook
+
+TARGET_CHARS = 800
+LONG_PARAGRAPH_CHARS = 1500
+HELD_OUT_FRAC = 0.05
+MIN_PASSAGES_TO_HOLD_OUT = 8
+SPLITS = ("test", "gate", "search")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A run of whole paragraphs, [start, end) in the cleaned book; `chapter` counts the chapters, -1 before any."""
+
+    start: int
+    end: int
+    chapter: int
+
+
+def iterate_paragraphs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of each paragraph in text[start:end], its blank line included."""
+    while start < end:
+        found = text.find("\n\n", start, end)
+        stop = end if found < 0 else found + 2
+        while stop < end and text[stop] == "\n":
+            stop += 1
+        yield start, stop
+        start = stop
+
+
+def make_passages(book: CleanBook) -> list[Passage]:
+    """Passages of about TARGET_CHARS that never run over a chapter's end; together they are the book, exactly."""
+    edges = sorted({0, len(book.text), *(offset for _, offset in book.chapters)})
+    starts = [offset for _, offset in book.chapters]
+    passages: list[Passage] = []
+    for first, last in pairwise(edges):
+        chapter = bisect_right(starts, first) - 1
+        begun = first
+        for start, end in iterate_paragraphs(book.text, first, last):
+            alone = end - start > LONG_PARAGRAPH_CHARS
+            if alone and begun < start and start - begun > TARGET_CHARS // 4:
+                passages.append(Passage(begun, start, chapter))
+                begun = start
+            if end - begun >= TARGET_CHARS:
+                passages.append(Passage(begun, end, chapter))
+                begun = end
+        if begun < last:
+            passages.append(Passage(begun, last, chapter))
+    return passages
+
+
+def hold_out(passages: list[Passage], fingerprint: str) -> list[int]:
+    """Indices of the passages held out: the least by SHA-256(fingerprint, offset), never the first."""
+    count = int(HELD_OUT_FRAC * len(passages) + 0.5)
+    if len(passages) >= MIN_PASSAGES_TO_HOLD_OUT:
+        count = max(1, count)
+    ranked = sorted(range(1, len(passages)), key=lambda index: rank_of(fingerprint, passages[index].start))
+    return sorted(ranked[:count])
+
+
+def rank_of(fingerprint: str, offset: int) -> bytes:
+    """Where a passage stands in every choice by hash."""
+    return hashlib.sha256(f"{fingerprint}|{offset}".encode()).digest()
+
+
+def split_held_out(keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    """(fingerprint, offset) -> test, gate or search, dealt in turn by hash, so that each gets its share.
+
+    The hash is salted: the choice of who is held out must not decide the split."""
+    ranked = sorted(set(keys), key=lambda key: rank_of("split|" + key[0], key[1]))
+    return {key: SPLITS[index % len(SPLITS)] for index, key in enumerate(ranked)}

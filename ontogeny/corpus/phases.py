@@ -1,0 +1,48 @@
+"""The declared lists of rows of a stage's phases, and how they divide into steps. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from ontogeny.core.hashes import seed_of
+
+
+def steps_of(rows: int, batch_packs: int) -> int:
+    """Steps of a phase that feeds consecutive runs of `batch_packs` rows; the last may be short."""
+    return -(-rows // batch_packs)
+
+
+def replay_list(seed: int, stage: str, replay_frac: float, packs: int, earlier_packs: list[int]) -> list[list[int]]:
+    """[stage, pack] of the earlier packs a stage replays, in sampled order.
+
+    floor(replay_frac * packs) of them, without replacement, at most all there are."""
+    places = sum(earlier_packs)
+    count = min(int(replay_frac * packs + 1e-9), places)
+    rng = random.Random(seed_of(seed, stage, "replay"))
+    chosen = []
+    for place in rng.sample(range(places), count):
+        index = 0
+        while place >= earlier_packs[index]:
+            place -= earlier_packs[index]
+            index += 1
+        chosen.append([index, place])
+    return chosen
+
+
+def role_steps(tokens_by_role: Mapping[str, int], rows_by_role: Mapping[str, int],
+               batch_tokens: Mapping[str, int]) -> int:
+    """Steps in which all roles train at once.
+
+    Computes: the most steps any role needs for its tokens at its batch_tokens, but no more than the role
+    with the fewest rows has rows, so that each role has a row in each step; 0 where no role has any."""
+    active = [role for role, rows in rows_by_role.items() if rows > 0]
+    if not active:
+        return 0
+    wanted = max(-(-tokens_by_role[role] // batch_tokens[role]) for role in active)
+    return max(1, min(wanted, min(rows_by_role[role] for role in active)))
+
+
+def dealt(step: int, rows: int, steps: int) -> tuple[int, int]:
+    """The run of one role's rows that a step feeds: [floor(step n / S), floor((step + 1) n / S))."""
+    return step * rows // steps, (step + 1) * rows // steps

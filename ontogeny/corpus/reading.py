@@ -1,0 +1,230 @@
+"""One stage's books, read in order into packs: passages, scenes at their places, the span's end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ontogeny.core.errors import CorpusError, Fault
+from ontogeny.core.units import counted
+from ontogeny.corpus.layout import PASSAGE, SCENE, code_of, merge_ranges, trunk_weights, write_json_lines
+from ontogeny.corpus.pack import Packer, Part, RowWriter
+from ontogeny.corpus.place import Placed, Placement, Placer, survey
+from ontogeny.corpus.shelf import OpenBook, Shelf
+from ontogeny.corpus.vocabulary import Encoder
+from ontogeny.scenes.shape import Scene, render
+
+SURVEY_BOOKS, SURVEY_PASSAGES = 32, 4
+CHUNK_PASSAGES = 64
+PARAGRAPH_FRAC = 0.6  # of a pack: a paragraph that a gap scene may follow
+
+
+@dataclass
+class BookReading:
+    """What one book of a stage became; ranges in characters of the cleaned book."""
+
+    id: str
+    training: list[tuple[int, int]] = field(default_factory=list)
+    moved: list[tuple[int, int, str]] = field(default_factory=list)
+    read_to: int = 0
+    tokens: int = 0
+
+
+@dataclass
+class StageReading:
+    """What a stage's books became."""
+
+    books: list[BookReading]
+    packs: int
+    role_packs: int
+    tokens: int
+    loss_tokens: int
+    padding_tokens: int
+    bytes: int
+    scenes: Counter
+    digests: list[bytes]
+    warnings: list[str]
+
+
+@dataclass
+class _Step:
+    """A range of a book to be encoded, or a scene after the ranges just before it."""
+
+    ranges: list[tuple[int, int]]
+    placed: Placed | None
+    paragraph: tuple[int, int]
+
+
+class StageWriter:
+    """Reads one stage into its folder. `write` is the whole of it."""
+
+    def __init__(self, stage: Any, plan: Any, shelf: Shelf, encoder: Encoder, authored: list[Scene], folder: Path):
+        self.stage, self.plan, self.shelf, self.encoder = stage, plan, shelf, encoder
+        self.authored = authored
+        self.folder = folder
+        self.book_ids = [book_id for _, books in stage.sections for book_id in books]
+        self.limit_tokens = stage.span.amount if stage.span.unit == "tokens" else None
+        self.weights = trunk_weights(loop_loss_of(stage))
+        self.roles = list(plan.roles)
+        self.scene_records: list[dict] = []
+        self.loss_tokens = self.bytes = 0
+
+    def write(self) -> StageReading:
+        """Reads the stage's books into packs. Raises: CorpusError if the span asks for more than they hold."""
+        self.folder.mkdir(parents=True)
+        context = self.plan.context_tokens
+        rows = RowWriter(self.folder, "", context, self.encoder.ids_dtype, self.weights)
+        role_rows = RowWriter(self.folder, "role_", context, self.encoder.ids_dtype, None)
+        self.packer = Packer(rows, context, self.encoder.bos_id)
+        self.role_packer = Packer(role_rows, context, self.encoder.bos_id)
+        chars_per_token = self._chars_per_token()
+        placement = self._survey(chars_per_token)
+        placer = Placer(placement, seed=self.plan.seed, stage=self.stage.name, language=self.plan.language,
+                        max_paragraph_chars=max(240, int(PARAGRAPH_FRAC * context * chars_per_token)))
+        readings = [self._read_book(number, book_id, placer) for number, book_id in enumerate(self.book_ids)]
+        self.packer.close()
+        self.role_packer.close()
+        if self.limit_tokens is not None and self.loss_tokens < self.limit_tokens:
+            raise CorpusError(Fault(f"stage '{self.stage.name}' asks for more tokens than its books hold.",
+                                    f"stages[{self.stage.index}].span.tokens", counted(self.limit_tokens),
+                                    f"at most {counted(self.loss_tokens)} (held-out passages apart)",
+                                    "lower the span, or add books"))
+        write_json_lines(self.folder / "scenes.jsonl", self.scene_records)
+        (self.folder / "digests.bin").write_bytes(b"".join(rows.digests))
+        return StageReading(readings, rows.rows, role_rows.rows, self.packer.tokens, self.loss_tokens,
+                            self.packer.padding_tokens, self.bytes, Counter(r["kind"] for r in self.scene_records),
+                            rows.digests, placement.warnings + self._warnings())
+
+    def _books(self) -> Iterator[OpenBook]:
+        return (self.shelf.open(book_id) for book_id in self.book_ids)
+
+    def _chars_per_token(self) -> float:
+        """Of a few passages of the stage's first books."""
+        texts = []
+        for book_id in self.book_ids[:SURVEY_BOOKS]:
+            book = self.shelf.open(book_id)
+            texts += [book.text[p.start:p.end] for p in book.passages[:2 * SURVEY_PASSAGES]][:SURVEY_PASSAGES]
+        return sum(map(len, texts)) / max(1, sum(len(ids) for ids in self.encoder.encode(texts)))
+
+    def _survey(self, chars_per_token: float) -> Placement:
+        scenes = self.stage.scenes
+        if scenes is None:
+            return Placement()
+        return survey(self._books, self.authored, seed=self.plan.seed, stage=self.stage.name,
+                      every_tokens=scenes.every_tokens, with_gaps="gap" in scenes.kinds, tokens=self.limit_tokens,
+                      chars_per_token=chars_per_token)
+
+    def _read_book(self, number: int, book_id: str, placer: Placer) -> BookReading:
+        reading = BookReading(book_id)
+        if self._done():
+            return reading
+        book = self.shelf.open(book_id)
+        before = self.loss_tokens
+        passages = list(book.training())
+        for first in range(0, len(passages), CHUNK_PASSAGES):
+            chunk = passages[first:first + CHUNK_PASSAGES]
+            steps = [self._steps(number, book, index, placer) for index, _ in chunk]
+            texts = [book.text[s:e] for passage in steps for step in passage for s, e in step.ranges]
+            coded = iter(self.encoder.encode(texts, f"books.{book_id}"))
+            for passage_steps, (_, passage) in zip(steps, chunk, strict=True):
+                for step in passage_steps:
+                    self._add_step(step, book, coded, reading)
+                reading.read_to = passage.end
+                if self._done():
+                    break
+            if self._done():
+                break
+        reading.training = [tuple(r) for r in merge_ranges(reading.training)]
+        reading.tokens = self.loss_tokens - before
+        return reading
+
+    def _done(self) -> bool:
+        return self.limit_tokens is not None and self.loss_tokens >= self.limit_tokens
+
+    def _steps(self, number: int, book: OpenBook, index: int, placer: Placer) -> list[_Step]:
+        """A passage as runs of text, cut where scenes follow a paragraph of it."""
+        passage = book.passages[index]
+        steps, begun = [], passage.start
+        for start, end in book.paragraphs(passage):
+            placed = placer.after(number, book, index, start, end)
+            if placed is None:
+                continue
+            if begun < start:
+                steps.append(_Step([(begun, start)], None, (begun, start)))
+            ranges = [(start, end)]
+            if placed.removed:
+                ranges = [(start, placed.removed[0]), (placed.removed[1], end)]
+            steps.append(_Step(ranges, placed, (start, end)))
+            begun = end
+        if begun < passage.end:
+            steps.append(_Step([(begun, passage.end)], None, (begun, passage.end)))
+        return steps
+
+    def _add_step(self, step: _Step, book: OpenBook, coded: Iterator[np.ndarray], reading: BookReading) -> None:
+        parts = []
+        for start, end in step.ranges:
+            ids = next(coded)
+            parts.append(Part(ids, np.zeros(len(ids), dtype=np.uint8), PASSAGE, book.index, start, end))
+            reading.training.append((start, end))
+            self.loss_tokens += len(ids)
+            self.bytes += len(book.text[start:end].encode("utf-8"))
+        if step.placed is None:
+            for part in parts:
+                self.packer.add(part)
+            return
+        scene = step.placed.scene
+        turns = self._scene_parts(scene, len(self.scene_records))
+        pack, first = self.packer.add_unit([parts, *turns])
+        self.role_packer.add_unit([parts, *turns])
+        tokens = sum(len(part.ids) for turn in turns for part in turn)
+        self.scene_records.append({
+            "id": scene.id, "kind": scene.kind, "book": book.record.id, "offset": step.paragraph[0], "pack": pack,
+            "first_token": first, "tokens": tokens, "removed": list(step.placed.removed) if step.placed.removed else None,
+            "matched": step.placed.matched, "language": scene.language,
+            "turns": [[turn.speaker, turn.span, turn.text] for turn in scene.turns]})
+        if step.placed.removed:
+            reading.moved.append((*step.placed.removed, scene.id))
+
+    def _scene_parts(self, scene: Scene, index: int) -> list[list[Part]]:
+        """A scene's tokens, turn by turn."""
+        pieces = render(scene)
+        turns: list[list[Part]] = [[] for _ in scene.turns]
+        skip = 0
+        for piece, ids in zip(pieces, self.encoder.encode([p.text for p in pieces], f"scene {scene.id}"), strict=True):
+            code = code_of(piece.span, piece.speaker, self.roles)
+            codes = np.full(len(ids), code, dtype=np.uint8)
+            turns[piece.turn].append(Part(ids, codes, SCENE, index, 0, 0, skip))
+            skip += len(ids)
+            if self.weights[code] > 0:
+                self.loss_tokens += len(ids)
+            self.bytes += len(piece.text.encode("utf-8"))
+        return turns
+
+    def _warnings(self) -> list[str]:
+        found = []
+        if self.packer.cut_units:
+            found.append(f"{self.packer.cut_units} scenes with their paragraphs are longer than a pack of "
+                         f"{self.plan.context_tokens} tokens: cut between turns")
+        if self.packer.cut_turns:
+            found.append(f"{self.packer.cut_turns} turns are longer than a pack: cut where the pack ends")
+        return found
+
+
+def loop_loss_of(stage: Any) -> dict[str, float]:
+    """The weights of a stage's spans, as the manifest keeps them."""
+    return {"attempt": float(stage.loop_loss.attempt), "repair": float(stage.loop_loss.repair)}
+
+
+def check_speakers(scenes: Sequence[Scene], roles: Sequence[str], stage: str) -> list[Fault]:
+    """A fault for every speaker of a scene that no role of the genome plays."""
+    known = {"narrator", *roles}
+    return [Fault(f"scene '{scene.id}' of stage '{stage}' has a speaker nobody plays.", f"scene {scene.id}",
+                  repr(speaker), f"narrator, or one of {', '.join(roles) or '(the genome has no roles)'}",
+                  "define the role in the genome, or change the speaker")
+            for scene in scenes for speaker in dict.fromkeys(turn.speaker for turn in scene.turns)
+            if speaker not in known]

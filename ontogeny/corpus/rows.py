@@ -1,0 +1,149 @@
+"""The corpus as the walk reads it: any batch of any phase, at once, from anywhere.
+
+Shapes: B rows of a global batch, T tokens of a pack."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ontogeny.corpus.layout import SCENE, role_weights, row_digest
+from ontogeny.corpus.phases import dealt
+from ontogeny.corpus.shard import Shard, read_manifest
+
+TRUNK = -1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step feeds. `weights_BT[:, t]` weighs token t as a target, predicted from t-1; column 0 is 0."""
+
+    step: int
+    rows_B: np.ndarray
+    ids_BT: np.ndarray
+    weights_BT: np.ndarray
+    group_B: np.ndarray
+
+
+def slice_of_rank(batch: Batch, rank: int, ranks: int) -> Batch:
+    """A rank's run of consecutive rows of the global batch: [floor(r B / R), floor((r + 1) B / R))."""
+    size = len(batch.rows_B)
+    mine = slice(rank * size // ranks, (rank + 1) * size // ranks)
+    return Batch(batch.step, batch.rows_B[mine], batch.ids_BT[mine], batch.weights_BT[mine], batch.group_B[mine])
+
+
+class Corpus:
+    """A prepared corpus: its manifest, and the rows of each (stage, phase)."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any] | None = None):
+        self.folder = Path(folder)
+        self.manifest = read_manifest(self.folder) if manifest is None else manifest
+        self.context_tokens: int = self.manifest["context_tokens"]
+        self.role_names: list[str] = self.manifest["roles"]
+        self._shards: dict[int, Shard] = {}
+
+    def phase_rows(self, stage_index: int, phase: str) -> int:
+        """Rows of a phase list."""
+        return self._phase(stage_index, phase)["rows"]
+
+    def phase_steps(self, stage_index: int, phase: str) -> int:
+        """Steps of a phase."""
+        return self._phase(stage_index, phase)["steps"]
+
+    def batches(self, stage: Any, phase: str, first_step: int = 0) -> Iterator[Batch]:
+        """The batches of a phase from `first_step` on; where it starts costs nothing. `stage` is an index, or has one."""
+        index = stage if isinstance(stage, int) else stage.index
+        for step in range(first_step, self.phase_steps(index, phase)):
+            yield self.batch(index, phase, step)
+
+    def batch(self, stage_index: int, phase: str, step: int) -> Batch:
+        """One global batch."""
+        rows = self.rows_of_step(stage_index, phase, step)
+        ids_BT = np.empty((len(rows), self.context_tokens), dtype=np.int32)
+        weights_BT = np.empty((len(rows), self.context_tokens), dtype=np.float32)
+        group_B = np.empty(len(rows), dtype=np.int8)
+        for at, row in enumerate(rows):
+            ids_BT[at], weights_BT[at], group_B[at] = self.row(stage_index, phase, row)
+        return Batch(step, np.asarray(rows, dtype=np.int32), ids_BT, weights_BT, group_B)
+
+    def rows_of_step(self, stage_index: int, phase: str, step: int) -> range:
+        """The rows of the phase list that a step feeds."""
+        if phase == "roles":
+            counts = self._phase(stage_index, phase)["rows_by_role"].values()
+            steps = self.phase_steps(stage_index, phase)
+            bounds = [sum(dealt(at, rows, steps)[0] for rows in counts) for at in (step, step + 1)]
+            return range(*bounds)
+        batch_packs = self.manifest["stages"][stage_index]["batch_packs"]
+        first = step * batch_packs
+        return range(first, min(first + batch_packs, self.phase_rows(stage_index, phase)))
+
+    def row(self, stage_index: int, phase: str, row: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """(ids_T, weights_T, group) of one row of a phase list."""
+        stage, pack, role = self.locate(stage_index, phase, row)
+        shard = self.shard(stage)
+        if role == TRUNK:
+            return shard.ids_RT[pack].astype(np.int32), shard.trunk_weights[shard.codes_RT[pack]], TRUNK
+        return shard.role_ids_RT[pack].astype(np.int32), role_weights(role)[shard.role_codes_RT[pack]], role
+
+    def locate(self, stage_index: int, phase: str, row: int) -> tuple[int, int, int]:
+        """(stage, pack, role or TRUNK) behind a row of a phase list."""
+        entry = self._phase(stage_index, phase)
+        if not 0 <= row < entry["rows"]:
+            raise IndexError(f"{phase} of stage {stage_index} has {entry['rows']} rows, not row {row}")
+        if phase == "books":
+            return stage_index, row % self.manifest["stages"][stage_index]["packs"], TRUNK
+        if phase == "replay":
+            return *entry["list"][row], TRUNK
+        return stage_index, *self._role_row(stage_index, row)
+
+    def phase_digests(self, stage_index: int, phase: str) -> Iterator[bytes]:
+        """The digest of each row of a phase list, in declared order."""
+        for row in range(self.phase_rows(stage_index, phase)):
+            stage, pack, role = self.locate(stage_index, phase, row)
+            if role == TRUNK:
+                yield self.shard(stage).digests[32 * pack:32 * pack + 32]
+            else:
+                ids, weights, _ = self.row(stage_index, phase, row)
+                yield row_digest(ids, weights)
+
+    def describe(self, stage_index: int, pack: int, prefix: str = "") -> str:
+        """A pack in words: which passages of which books it holds, and which scenes."""
+        shard = self.shard(stage_index)
+        told: dict[str, list[int]] = {}
+        for segment in shard.segments(prefix)[shard.segments(prefix)["pack"] == pack]:
+            if segment["kind"] == SCENE:
+                told[f"scene '{shard.scenes[segment['source']]['id']}'"] = []
+            else:
+                name = f"book '{self.manifest['books'][segment['source']]['id']}'"
+                told.setdefault(name, [int(segment["start"]), 0])[1] = int(segment["end"])
+        parts = [f"{name}, characters {span[0]} to {span[1]}" if span else name for name, span in told.items()]
+        return f"pack {pack} of stage '{shard.entry['name']}' ({'; '.join(parts) or 'no text'})"
+
+    def shard(self, stage_index: int) -> Shard:
+        """A stage's files, mapped into memory."""
+        if stage_index not in self._shards:
+            self._shards[stage_index] = Shard(self.folder, self.manifest, stage_index)
+        return self._shards[stage_index]
+
+    def _phase(self, stage_index: int, phase: str) -> dict:
+        return self.manifest["stages"][stage_index]["phases"][phase]
+
+    def _role_row(self, stage_index: int, row: int) -> tuple[int, int]:
+        """(pack of role_ids, role) of a row of the roles' list."""
+        entry = self._phase(stage_index, "roles")
+        steps = range(entry["steps"])
+        step = bisect_right(steps, row, key=lambda at: self.rows_of_step(stage_index, "roles", at).start) - 1
+        at = row - self.rows_of_step(stage_index, "roles", step).start
+        for name, rows in entry["rows_by_role"].items():
+            first, last = dealt(step, rows, entry["steps"])
+            if at < last - first:
+                role = self.role_names.index(name)
+                packs = self.shard(stage_index).packs_of_role(role)
+                return int(packs[(first + at) % len(packs)]), role
+            at -= last - first
+        raise AssertionError(f"row {row} of the roles of stage {stage_index} is in no role's run")

@@ -1,0 +1,81 @@
+"""report.html: one life on one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ontogeny.core.run import write_atomic
+from ontogeny.report import plots, provenance, story, tables
+from ontogeny.report.figures import count, moment, visible
+from ontogeny.report.read import Life, read_life
+
+CHARTS: tuple[Callable[[Life], plots.Chart | None], ...] = (
+    plots.loss_chart, plots.rate_chart, plots.roles_chart, plots.forgetting_chart, plots.resolution_chart)
+
+
+def write_report(run_dir: Path) -> Path:
+    """Writes RUN/report.html from what the run directory holds now, and returns its path."""
+    run_dir = Path(run_dir)
+    html = make_page(read_life(run_dir), run_dir.resolve().name)
+    return write_atomic(run_dir / "report.html", html.encode("utf-8", "replace"))
+
+
+def make_page(life: Life, folder: str) -> str:
+    """The page as HTML; pure, so equal run directories give equal pages."""
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
+                              lstrip_blocks=True, undefined=StrictUndefined)
+    environment.filters.update(svg=Markup, visible=visible)
+    charts = {chart.key: chart for make in CHARTS if (chart := make(life))}
+    return environment.get_template("page.html.j2").render(charts=charts, **headline(life), **results(life), **origins(life, folder))
+
+
+def headline(life: Life) -> dict:
+    """Name, outcome, the sentences, and the table under them; what a card says too."""
+    found = story.changes(life)
+    arm = life.plan.get("arm")
+    return {
+        "name": life.name,
+        "state": life.state,
+        "outcome": story.outcome_sentence(life),
+        "message": str((life.outcome or {}).get("message") or ""),
+        "learned": story.change_sentence(found),
+        "forgot": story.forgetting_sentence(found),
+        "rose": any(change.verdict == "rose" for change in found),
+        "change_table": tables.change_table(found) if found else None,
+        "arm": str(arm) if arm else "",
+        "tokens": count(story.tokens_seen(life)),
+        "as_of": moment(life.events[-1].get("time")) if life.events else "",
+        "estimate": bool(life.plan.get("estimate")),
+    }
+
+
+def results(life: Life) -> dict:
+    """What was found."""
+    return {
+        "forgetting_table": tables.forgetting_table(life),
+        "probe_tables": tables.probe_tables(life),
+        "gate_table": tables.gate_table(life),
+        "role_table": tables.role_table(life),
+        "samples": tables.sample_groups(life),
+    }
+
+
+def origins(life: Life, folder: str) -> dict:
+    """Where it comes from."""
+    return {
+        "facts": provenance.plan_facts(life),
+        "warnings": provenance.warnings(life),
+        "licences": tables.licence_list(life),
+        "plan_tables": [table for table in (provenance.phase_table(life), provenance.book_table(life),
+                                            provenance.corpus_table(life)) if table],
+        "whole_plan": provenance.whole_plan(life),
+        "fingerprint_tables": provenance.fingerprint_tables(life),
+        "time_table": provenance.time_table(life),
+        "event_table": provenance.event_table(life),
+        "folder": folder,
+        "genome_hash": str(life.plan.get("genome_hash") or ""),
+    }

@@ -1,0 +1,44 @@
+"""Gates: may this life go on? A rule over the worse end of a probe's interval."""
+
+from __future__ import annotations
+
+from ontogeny.core.errors import Fault, TrainError
+from ontogeny.core.plan import StagePlan
+from ontogeny.core.schema import Gate
+
+GATE_SPLIT = "gate"
+
+
+def decide(stage: StagePlan, pass_: int, results: list[dict]) -> dict:
+    """What the stage's gate says: {stage, pass, rule, value, bound, n, passed, decision: pass | repeat | end}.
+
+    The value is the end of the 95 % interval that is worse for passing: the upper end of what must lie below, the
+    lower end of what must lie above. A stage without a gate passes."""
+    told = {"stage": stage.name, "pass": pass_, "rule": None, "value": None, "bound": None, "passed": True,
+            "decision": "pass"}
+    if stage.gate is None:
+        return told
+    gate = stage.gate
+    row = gated_row(gate, results)
+    worse = row["ci95"][1] if gate.below is not None else row["ci95"][0]
+    bound = gate.below if gate.below is not None else gate.above
+    passed = worse < bound if gate.below is not None else worse > bound
+    sign = "<" if gate.below is not None else ">"
+    told |= {"rule": f"{gate.probe} of {gate.subject} on {gate.on}: worse end of ci95 {sign} {bound}",
+             "value": worse, "bound": bound, "n": row["n"], "passed": passed}
+    if not passed:
+        repeat = gate.otherwise == "repeat" and pass_ <= gate.max_repeats
+        told["decision"] = "repeat" if repeat else "end"
+    return told
+
+
+def gated_row(gate: Gate, results: list[dict]) -> dict:
+    """The measured row a gate looks at: its probe's first form, on the gate split.
+
+    Raises: TrainError when it was not measured (an empty held-out set)."""
+    for row in results:
+        if (row["probe"], row["subject"], row["on"], row["split"]) == (gate.probe, gate.subject, gate.on, GATE_SPLIT):
+            return row
+    raise TrainError(Fault("a gate's probe was not measured.", f"gate on '{gate.on}'",
+                           f"no row of {gate.probe} for {gate.subject} on the gate split",
+                           "held-out text of that stage in the gate split", "give the stage more text, or drop the gate"))

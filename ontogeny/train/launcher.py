@@ -1,0 +1,105 @@
+"""Starting the ranks, following them, ending them: no rank outlives its parent, no signal is lost. No torch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ontogeny.core.errors import INTERRUPTED, Fault, TrainError
+from ontogeny.core.run import RunDirectory
+
+LOG = "launcher.log"
+GRACE_S = 300.0  # to reach a step boundary and write a checkpoint
+FIRST_PORT, PORTS = 20000, 20000
+
+
+def launch(run: RunDirectory, ranks: int, threads: int, follow: Callable[[], None]) -> int:
+    """Runs the walk under the deepspeed launcher and returns the exit code of outcome.json.
+
+    The launcher and its ranks live in a process group of their own; their standard input is a pipe that only this
+    process holds. Closing it (a signal here, or this process dying) asks every rank to stop at a step boundary."""
+    (run / "outcome.json").unlink(missing_ok=True)
+    with open(run / LOG, "ab") as log:
+        child = subprocess.Popen(command(run.path, ranks), stdin=subprocess.PIPE, stdout=log, stderr=log,
+                                 env=environment(threads), start_new_session=True, close_fds=True)
+    stopped = _Stop(child)
+    try:
+        while child.poll() is None:
+            follow()
+            if stopped.since is not None and time.monotonic() - stopped.since > GRACE_S:
+                _end_group(child)
+            time.sleep(0.2)
+        follow()
+    finally:
+        stopped.restore()
+        _end_group(child)
+    outcome = run.read_json("outcome.json")
+    if outcome is not None:
+        return int(outcome["exit_code"])
+    if stopped.since is not None:
+        return INTERRUPTED
+    raise TrainError(Fault("the ranks ended without a word.", str(run / LOG), f"the launcher returned {child.returncode}",
+                           "an outcome.json", "read the end of the log; run again with --resume"))
+
+
+def command(run: Path, ranks: int) -> list[str]:
+    """The launcher's command line: the `deepspeed` of this environment, a port of this run's own."""
+    port = FIRST_PORT + (os.getpid() * 7919) % PORTS
+    return [sys.executable, "-c", "from deepspeed.launcher.runner import main; main()", "--num_gpus", str(ranks),
+            "--master_addr", "127.0.0.1", "--master_port", str(port), "--module", "ontogeny.train", str(run)]
+
+
+def environment(threads: int) -> dict[str, str]:
+    """The ranks' environment: on a machine without a GPU, DeepSpeed's CPU accelerator and a thread count each."""
+    from ontogeny.train.rank import PARENT_PIPE
+
+    env = {**os.environ, PARENT_PIPE: "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+    if device_kind() == "cpu":
+        env |= {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": str(threads)}
+    return env
+
+
+def device_kind() -> str:
+    """cuda where the driver shows a GPU, else cpu; asked without importing torch."""
+    return "cuda" if os.environ.get("CUDA_VISIBLE_DEVICES", "x") != "" and Path("/dev/nvidiactl").exists() else "cpu"
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class _Stop:
+    """SIGINT and SIGTERM close the ranks' pipe; a second one ends them at once."""
+
+    def __init__(self, child: subprocess.Popen):
+        self.child, self.since = child, None
+        self._before = {number: signal.signal(number, self._asked) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def _asked(self, number: int, _frame: object) -> None:
+        if self.since is not None:
+            _end_group(self.child)
+            return
+        self.since = time.monotonic()
+        self.child.stdin.close()
+        print("stopping at the next step, with a checkpoint; once more ends it at once", file=sys.stderr, flush=True)
+
+    def restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _end_group(child: subprocess.Popen) -> None:
+    """Ends whatever is left of the launcher's own process group."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    child.wait()
+
+

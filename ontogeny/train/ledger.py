@@ -1,0 +1,232 @@
+"""The ledger: what a life writes while it walks, and how it comes back to a cursor after a kill.
+
+Rank 0 writes; every rank calls. A checkpoint is one folder, made aside and renamed:
+    checkpoints/<stage>.<pass>.<phase>.<step>/state.json, trunk/ (the trunk's engine), roles/ (the roles' engine)
+In the roles phase trunk/ is hard-linked from the checkpoint before, so that it is stored once."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+
+from ontogeny.core.cursor import PHASE_CODE, PHASES, Cursor
+from ontogeny.core.errors import Fault, RunError
+from ontogeny.core.hashes import file_sha256
+from ontogeny.core.plan import Plan
+from ontogeny.core.run import RunDirectory, disk_faults, publish_folder, remove_tree, truncate, write_json
+from ontogeny.core.units import LN2
+from ontogeny.train.learner import Learner, StepMetrics
+
+KEPT_CHECKPOINTS = 2
+GROWING = ("metrics.jsonl", "consumed.bin")
+
+
+class Ledger:
+    """Metrics, consumed rows, checkpoints and results of one life."""
+
+    def __init__(self, run: RunDirectory, plan: Plan, rank: int, world: int):
+        self.run, self.plan, self.rank, self.world = run, plan, rank, world
+        self.writer = rank == 0
+        self.tokens_seen = 0
+        self._since = StepMetrics()
+        self._fed: list[tuple[int, int, bytes]] = []
+        self._fed_at = (0, 1, "books")
+        self._clock = time.monotonic()
+
+    def folder(self, cursor: Cursor) -> Path:
+        """The stage folder the cursor is in."""
+        return self.run.stage_folder(cursor.stage + 1, self.plan.stages[cursor.stage].name, cursor.pass_)
+
+    def checkpoint(self) -> Path | None:
+        """The newest whole checkpoint."""
+        return next(reversed(self.run.checkpoints()), None)
+
+    def restore(self) -> Cursor:
+        """The cursor to go on from: the newest checkpoint's, or conception. Cuts growing files back to its lengths.
+
+        Raises: RunError where the checkpoint was made by other ranks or another ZeRO stage."""
+        checkpoint = self.checkpoint()
+        cursor, lengths = Cursor(), {}
+        if checkpoint is not None:
+            state = json.loads((checkpoint / "state.json").read_text("utf-8"))
+            self._same_machine(state, checkpoint)
+            cursor, lengths = Cursor.from_dict(state["cursor"]), state["lengths"]
+            self.tokens_seen = state["tokens_seen"]
+        if self.writer:
+            self._cut_back(cursor, lengths)
+        self.barrier()
+        return cursor
+
+    def _same_machine(self, state: dict[str, Any], checkpoint: Path) -> None:
+        ours, theirs = self._machine(), state["machine"]
+        if ours != theirs:
+            raise RunError(Fault("a checkpoint was made on another machine layout.", str(checkpoint),
+                                 ", ".join(f"{key} {ours[key]}" for key in ours if ours[key] != theirs.get(key)),
+                                 ", ".join(f"{key} {theirs.get(key)}" for key in ours if ours[key] != theirs.get(key)),
+                                 "resume with the settings it was made with"))
+
+    def _machine(self) -> dict[str, int]:
+        return {"ranks": self.world, "zero_stage": self.plan.genome.machine.zero_stage}
+
+    def _cut_back(self, cursor: Cursor, lengths: dict[str, int]) -> None:
+        """Growing files of stages already behind stay; the cursor's is cut, later ones go."""
+        number, pass_ = cursor.stage + 1, cursor.pass_
+        for folder in self.run.stage_folders():
+            name, _, last = folder.name.partition(".")
+            here = (int(name.partition("-")[0]), int(last) if last.isdigit() else 1)
+            if here < (number, pass_):
+                continue
+            for growing in GROWING:
+                path = folder / growing
+                if path.exists() or str(path.relative_to(self.run.path)) in lengths:
+                    truncate(path, lengths.get(str(path.relative_to(self.run.path)), 0))
+
+    def feed(self, cursor: Cursor, metrics: StepMetrics) -> None:
+        """Takes in what a step fed and measured."""
+        self._fed += [(cursor.step, row, digest) for row, digest in metrics.fed]
+        self._since.add(metrics)
+
+    def log(self, cursor: Cursor, metrics: StepMetrics) -> None:
+        """One line of metrics over all steps since the last, summed over ranks. The cursor is the step just done."""
+        sums = self._gathered(self._since)
+        self._since = StepMetrics()
+        seconds, self._clock = time.monotonic() - self._clock, time.monotonic()
+        self.tokens_seen += sums.tokens
+        if not self.writer:
+            return
+        loss = {name: sums.nats[name] / sums.weight[name] for name in sums.nats if sums.weight[name] > 0}
+        roles = cursor.phase_name == "roles"
+        line = {
+            "stage": self.plan.stages[cursor.stage].name, "pass": cursor.pass_, "phase": cursor.phase_name,
+            "step": cursor.step, "tokens_seen": self.tokens_seen, "loss_nats": loss if roles else loss.get("trunk"),
+            "bits_per_byte": sum(sums.nats.values()) / LN2 / sums.text_bytes if sums.text_bytes else None,
+            "lr": metrics.lr if roles else metrics.lr["trunk"],
+            "grad_norm": metrics.grad_norm if roles else metrics.grad_norm.get("trunk"),
+            "tokens_per_s": sums.tokens / seconds if seconds > 0 else None, "time_s": round(time.time(), 3),
+        }
+        with disk_faults(self.folder(cursor)), open(self.folder(cursor) / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _gathered(self, mine: StepMetrics) -> StepMetrics:
+        if self.world == 1:
+            return mine
+        total = StepMetrics()
+        for one in self.gather([(mine.nats, mine.weight, mine.tokens, mine.text_bytes)]):
+            total.add(StepMetrics(nats=one[0], weight=one[1], tokens=one[2], text_bytes=one[3]))
+        return total
+
+    def save(self, learner: Learner, cursor: Cursor) -> None:
+        """A checkpoint at the cursor: all of it, or none."""
+        name = f"{cursor.stage + 1:02d}.{cursor.pass_:02d}.{cursor.phase}-{PHASES[cursor.phase]}.{cursor.step:08d}"
+        final = self.run / "checkpoints" / name
+        aside = final.with_name(f".{name}.tmp")
+        before = self.checkpoint()
+        if self.writer:
+            remove_tree(aside)
+            with disk_faults(aside):
+                aside.mkdir(parents=True)
+        self.barrier()
+        kind = learner.entered[2] if learner.entered else None
+        carried = self.plan.stages[cursor.stage].trunk.update == "full"
+        state = {"cursor": cursor.as_dict(), "tokens_seen": self.tokens_seen, "machine": self._machine(),
+                 "genome_hash": self.plan.genome_hash, "corpus_hash": self.plan.corpus_hash}
+        with disk_faults(aside):
+            if kind:
+                learner.save(aside / kind, state)
+        self._write_consumed(cursor, learner)
+        if self.writer:
+            with disk_faults(aside):
+                if kind != "trunk" and before and (before / "trunk").is_dir() and carried:
+                    link_tree(before / "trunk", aside / "trunk")
+                state["lengths"] = self._lengths()
+                write_json(aside / "state.json", state)
+            publish_folder(aside, final)
+            self.run.event("checkpoint", name=name, **cursor.as_dict())
+            for old in self.run.checkpoints()[:-KEPT_CHECKPOINTS]:
+                remove_tree(old)
+        self.barrier()
+
+    def _write_consumed(self, cursor: Cursor, learner: Learner) -> None:
+        """Appends what every rank fed since the last checkpoint, in the order of steps and ranks."""
+        if not learner.entered:
+            return
+        fed = [record for rank in self.gather([self._fed]) for record in rank]
+        self._fed = []
+        if not (self.writer and fed):
+            return
+        fed.sort(key=lambda record: record[0])  # stable: within a step, ranks hold consecutive slices
+        stage, pass_, phase = self._fed_at
+        folder = self.run.stage_folder(stage + 1, self.plan.stages[stage].name, pass_)
+        raw = b"".join(
+            b"".join(number.to_bytes(4, "little") for number in (pass_, PHASE_CODE[phase], step, row)) + digest
+            for step, row, digest in fed)
+        with disk_faults(folder), open(folder / "consumed.bin", "ab") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def enter(self, cursor: Cursor) -> None:
+        """Remembers the phase whose rows are fed from here on, and makes its folder."""
+        self._fed_at = (cursor.stage, cursor.pass_, cursor.phase_name)
+        self._clock = time.monotonic()
+        if self.writer:
+            with disk_faults(self.run.path):
+                self.folder(cursor).mkdir(parents=True, exist_ok=True)
+            self.run.event("phase_entered", stage=self.plan.stages[cursor.stage].name, **cursor.as_dict(),
+                           phase_name=cursor.phase_name)
+
+    def _lengths(self) -> dict[str, int]:
+        lengths = {}
+        for folder in self.run.stage_folders():
+            for name in GROWING:
+                if (folder / name).exists():
+                    lengths[str((folder / name).relative_to(self.run.path))] = (folder / name).stat().st_size
+        return lengths
+
+    def conceived(self) -> bool:
+        """Whether the probes of conception are written."""
+        return (self.run.stage_folder(0, "conception") / "probes.json").is_file()
+
+    def record(self, cursor: Cursor | None, results: list[dict], gate: dict | None) -> None:
+        """Writes what was measured after a stage (None: at conception), the gate's word and the fingerprints."""
+        if self.writer:
+            folder = self.folder(cursor) if cursor else self.run.stage_folder(0, "conception")
+            names = [path for kind in ("model", "adapters") for path in sorted((folder / kind).rglob("*"))]
+            write_json(folder / "fingerprints.json", {
+                str(path.relative_to(folder)): file_sha256(path) for path in names if path.is_file()})
+            write_json(folder / "probes.json", results)
+            self.run.event("probes_measured", stage=folder.name, rows=len(results))
+            if gate is not None:
+                write_json(folder / "gate.json", gate)
+                self.run.event("stage_ended", stage=folder.name, decision=gate["decision"])
+        self.barrier()
+
+    def gather(self, mine: list) -> list:
+        """The lists of all ranks, one after another."""
+        if self.world == 1:
+            return mine
+        parts: list[list] = [[] for _ in range(self.world)]
+        dist.all_gather_object(parts, mine)
+        return [item for part in parts for item in part]
+
+    def barrier(self) -> None:
+        """Waits for every rank."""
+        if self.world > 1:
+            dist.barrier()
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Hard-links every file of a folder: stored once, and there as long as either folder is."""
+    for path in sorted(source.rglob("*")):
+        place = target / path.relative_to(source)
+        if path.is_dir():
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.link(path, place)
+

@@ -1,0 +1,83 @@
+"""The walk: stage after stage, phase after phase, step after step. Read this first."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Protocol
+
+from ontogeny.core.cursor import TRAINED, Cursor
+from ontogeny.core.errors import Fault, TrainError
+from ontogeny.core.plan import Plan
+from ontogeny.train.gate import decide
+from ontogeny.train.learner import Learner, StepMetrics
+from ontogeny.train.ledger import Ledger
+from ontogeny.train.results import conceive, write_results
+
+
+class Measure(Protocol):
+    """Measures the stage just read (None: conception); returns the rows of probes.json."""
+
+    def __call__(self, cursor: Cursor | None) -> list[dict]: ...
+
+
+class Interrupted(Exception):
+    """The life was asked to stop, and stopped at a step boundary with a checkpoint."""
+
+
+def walk(plan: Plan, corpus: Any, learner: Learner, measure: Measure, ledger: Ledger, stop: threading.Event) -> str:
+    """Lives the life from where the ledger left it; returns "done" or "gate_ended".
+
+    Raises: Interrupted after a checkpoint when any rank was asked to stop; TrainError for a loss that is not finite."""
+    machine = plan.genome.machine
+    cursor = ledger.restore()
+    if not ledger.conceived():
+        conceive(learner, ledger)
+        ledger.record(None, measure(None), None)
+    while cursor.stage < len(plan.stages):
+        stage = plan.stages[cursor.stage]
+        for phase in TRAINED[cursor.phase :]:  # books, replay, roles
+            learner.enter(cursor, ledger.checkpoint())  # what wakes, what freezes
+            ledger.enter(cursor)
+            for batch in corpus.batches(stage, phase, first_step=cursor.step):
+                metrics = train_step(learner, batch, cursor, stop)
+                ledger.feed(cursor, metrics)
+                cursor = cursor.after_step()
+                saving = metrics.stop or cursor.step % machine.save_every_steps == 0
+                last = cursor.step == stage.phases[phase].steps
+                if saving or last or cursor.step % machine.log_every_steps == 0:
+                    ledger.log(cursor, metrics)
+                if saving:
+                    ledger.save(learner, cursor)
+                if metrics.stop:
+                    raise Interrupted
+            write_results(learner, ledger, cursor)  # the trunk after replay, the adapters after roles
+            cursor = cursor.after_phase()
+            ledger.save(learner, cursor)
+        learner.leave()
+        results = measure(cursor)
+        gate = decide(stage, cursor.pass_, results)
+        ledger.record(cursor, results, gate)
+        if gate["decision"] == "end":
+            return "gate_ended"
+        cursor = cursor.after_stage(gate["decision"])
+    return "done"
+
+
+def train_step(learner: Learner, batch: Any, cursor: Cursor, stop: threading.Event) -> StepMetrics:
+    """One optimizer step on one global batch. All ranks agree whether the loss is finite and whether to stop."""
+    metrics = learner.backward(batch)
+    metrics.stop, all_finite = learner.agree(stop.is_set(), metrics.fault_row < 0)
+    if not all_finite:
+        raise TrainError(_not_finite(learner, metrics, cursor))
+    learner.step(metrics, cursor)
+    return metrics
+
+
+def _not_finite(learner: Learner, metrics: StepMetrics, cursor: Cursor) -> Fault:
+    rank, row = learner.first_fault(metrics)
+    stage = learner.plan.stages[cursor.stage]
+    book = learner.corpus.story_of(stage.index, cursor.phase_name, row)
+    return Fault(
+        "the loss is not finite.", f"stage '{stage.name}', {cursor.phase_name}, step {cursor.step}, rank {rank}, row {row}",
+        f"nan or inf on text of {book}", "a finite loss",
+        "lower the learning rate or clip_norm; with bf16, try precision: fp32; then run again with --resume")
