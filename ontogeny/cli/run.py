@@ -67,13 +67,12 @@ def live(run: RunDirectory, plan: Plan, tell) -> int:
     """Launches the ranks, follows them, mirrors to W&B, writes the report; returns the exit code of the outcome."""
     from ontogeny.report.card import write_card
     from ontogeny.report.page import write_report
-    from ontogeny.report.watch import Watcher
+    from ontogeny.report.watching import Watcher
     from ontogeny.train.launcher import launch
 
     resumed = (run / "events.jsonl").exists()
     run.event("resumed" if resumed else "life_started", name=plan.name, genome_hash=plan.genome_hash)
     for warning in plan.warnings:
-        tell(f"warning: {warning}")
         run.event("warning", message=warning)
     watcher = Watcher(run.path, tell)
     mirror = _start_mirror(run) if _has_key() else None

@@ -15,7 +15,8 @@ _START = re.compile(r"^\W{0,3}\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG(?:[
                     r"|^\*END[* ]THE SMALL PRINT!.*$", re.MULTILINE | re.IGNORECASE)
 _END = re.compile(r"^\W{0,3}\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG.*$"
                   r"|^\s*End of (?:the |this )?Project Gutenberg(?:'s|’s|'S)? .*$", re.MULTILINE | re.IGNORECASE)
-_CREDITS = re.compile(r"^(?:e-?text )?(?:this e-?(?:text|book) was )?(?:produced|prepared|transcribed|scanned) by\b", re.IGNORECASE)
+_CREDITS = re.compile(r"^(?:e-?text )?(?:this e-?(?:text|book) was )?(?:produced|prepared|transcribed|scanned) by\b",
+                      re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufeff\u200b\u2060]")
 _MARKDOWN_HEADING = re.compile(r"^(#{1,6}) +(.+?) *#*$")
 _ROMAN = r"(?=[IVXLC])(?:X{0,3}|XL|LX{0,3}|C)(?:IX|IV|V?I{0,3})"

@@ -78,8 +78,6 @@ def _wrong(corpus: Corpus, index: int, path: Path, at: int, found: np.ndarray, d
 def _told(corpus: Corpus, index: int, record: np.void) -> str:
     """A declared record in words: stage, phase, step, row, and what the row holds."""
     phase = PHASES[int(record["phase"])]
-    stage, pack, role = corpus.locate(index, phase, int(record["row"]))
     name = corpus.manifest["stages"][index]["name"]
-    reader = f", role '{corpus.role_names[role]}'" if role >= 0 else ""
-    return (f"stage '{name}', {phase}, step {int(record['step'])}, row {int(record['row'])}{reader}: "
-            + corpus.describe(stage, pack, "role_" if role >= 0 else ""))
+    return (f"stage '{name}', {phase}, step {int(record['step'])}, row {int(record['row'])}: "
+            + corpus.story_of(index, phase, int(record["row"])))

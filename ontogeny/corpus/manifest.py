@@ -53,10 +53,9 @@ def stage_entry(stage: Any, plan: Any, reading: StageReading, passages: list[Hel
     """One stage of the manifest, roots apart; `earlier` are the entries of the stages before it."""
     capacity = reading.packs * plan.context_tokens
     warnings = list(reading.warnings)
-    split_of = {(p.book, p.start): p.split for p in passages}
     books = []
     for book, rest in zip(reading.books, unread, strict=True):
-        held = [[p.start, p.end, split_of[p.book, p.start]] for p in passages if p.book == book.id] if book.read_to else []
+        held = [[p.start, p.end, p.split] for p in passages if p.book == book.id and book.read_to]
         books.append({"id": book.id, "training": [list(r) for r in book.training], "held_out": held,
                       "moved": [list(r) for r in book.moved], "unread": rest, "tokens": book.tokens})
     entry = {

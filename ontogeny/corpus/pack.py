@@ -32,8 +32,8 @@ class RowWriter:
 
     def __init__(self, folder: Path, prefix: str, context_tokens: int, ids_dtype: np.dtype,
                  weight_of_code: np.ndarray | None):
-        self.ids_file = open(folder / f"{prefix}ids.bin", "wb")
-        self.codes_file = open(folder / f"{prefix}codes.bin", "wb")
+        self.ids_file = open(folder / f"{prefix}ids.bin", "wb")  # noqa: SIM115  open until close()
+        self.codes_file = open(folder / f"{prefix}codes.bin", "wb")  # noqa: SIM115
         self.segments_path = folder / f"{prefix}segments.npy"
         self.ids_RT = np.zeros((BUFFER_ROWS, context_tokens), dtype=np.int32)
         self.codes_RT = np.zeros((BUFFER_ROWS, context_tokens), dtype=np.uint8)

@@ -106,8 +106,9 @@ def _find_triggers(books: Callable[[], Iterator[OpenBook]], scenes: list[Scene],
             if not waiting or read > limit:
                 return found
             closes = index in book.last_of_chapter
+            whole = book.text[passage.start:passage.end]
             near = [scene for scene in waiting
-                    if "after" in scene.trigger and closes or matches(scene, book.text[passage.start:passage.end])]
+                    if ("after" in scene.trigger and closes) or matches(scene, whole)]
             paragraphs = list(book.paragraphs(passage)) if near else []
             for start, end in paragraphs:
                 for scene in near:

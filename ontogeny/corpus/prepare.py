@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,12 +35,14 @@ def prepare_corpus(plan: Any, library: Library, out: Path, tokenizer: Path | Non
     """The corpus of a plan at `out`: read and returned if it is there already, else made.
 
     Everything is written into a temporary folder beside `out` that a later call removes if this one dies;
-    `out` appears whole or not at all. `tokenizer` is a folder already exported; without it one is trained.
+    `out` appears whole or not at all. `tokenizer` is a folder already exported; without it one is trained
+    (a pretrained one need not be handed in again where `out` holds it).
     `progress(what, done, of)` is told of each book and stage.
     Raises: CorpusError, LibraryError for what the user can mend; DiskError if the machine refuses a write."""
     sources = Sources(library)
-    declared = _declared_hash(plan, sources, tokenizer)
     out = Path(out)
+    known = out / "tokenizer" if tokenizer is None and "pretrained" in plan.tokenizer else tokenizer
+    declared = _declared_hash(plan, sources, known)
     if (out / "manifest.json").is_file():
         existing = Corpus(out)
         if existing.manifest.get("corpus_hash") == declared:
@@ -86,7 +87,8 @@ def _declared_hash(plan: Any, sources: Sources, tokenizer: Path | None) -> str:
     return sha256_hex({
         "version": VERSION, "seed": plan.seed, "language": plan.language, "context_tokens": plan.context_tokens,
         "roles": list(plan.roles), "tokenizer": dict(plan.tokenizer),
-        "tokenizer_fingerprint": tokenizer_fingerprint(tokenizer) if tokenizer else None,
+        "tokenizer_fingerprint": tokenizer_fingerprint(tokenizer)
+        if tokenizer and (tokenizer / "tokenizer.json").is_file() else None,
         "books": {book_id: [digest, sources.entry(book_id).source] for book_id, digest in books.items()},
         "stages": stages})
 
@@ -200,6 +202,6 @@ def _move_in(partial: Path, out: Path) -> None:
     stale = out.parent / f".{out.name}.stale"
     shutil.rmtree(stale, ignore_errors=True)
     if out.exists():
-        os.rename(out, stale)
-    os.rename(partial, out)
+        out.rename(stale)
+    partial.rename(out)
     shutil.rmtree(stale, ignore_errors=True)

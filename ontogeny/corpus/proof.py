@@ -1,4 +1,4 @@
-"""The proof that a corpus holds what its manifest declares: every digest, root, range and byte, from the files alone."""
+"""The proof that a corpus holds what its manifest declares: digests, roots, ranges, bytes; from its files alone."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def _check_books(corpus: Corpus, shelf: Shelf) -> Iterator[Fault]:
         try:
             raw = (corpus.folder / "books" / f"{record.id}.txt").read_bytes()
         except OSError as problem:
-            yield Fault(f"book '{record.id}' cannot be read.", where, problem.strerror or str(problem), "its text", MEND)
+            yield Fault(f"book '{record.id}' cannot be read.", where, problem.strerror or str(problem), "its text",
+                        MEND)
             continue
         if sha256_hex(raw) != record.fingerprint:
             yield Fault(f"book '{record.id}' is not what was packed.", where, sha256_hex(raw), record.fingerprint, MEND)
@@ -160,7 +161,8 @@ class _StageProof:
         """What the packs hold, in their order, is what the manifest says was read, in its order."""
         segments = self.shard.segments()
         segments = segments[(segments["kind"] == PASSAGE) & (segments["skip"] == 0)]
-        declared = [(self.shelf.index[entry["id"]], s, e) for entry in self.entry["books"] for s, e in entry["training"]]
+        declared = [(self.shelf.index[entry["id"]], start, end)
+                    for entry in self.entry["books"] for start, end in entry["training"]]
         found: list[tuple[int, int, int]] = []
         for source, start, end in segments[["source", "start", "end"]].tolist():
             if found and found[-1][0] == source and found[-1][2] == start:
@@ -184,15 +186,13 @@ class _StageProof:
             segments, key=lambda s: (int(s["kind"]), int(s["source"]), int(s["start"]), int(s["end"])))]
         for first in range(0, len(groups), GROUPS_A_BATCH):
             batch = groups[first:first + GROUPS_A_BATCH]
-            coded = [np.concatenate([ids[s["pack"], s["first_token"]:s["first_token"] + s["tokens"]] for s in group])
-                     for group in batch]
+            coded = [np.concatenate([_tokens_of(ids, s) for s in group]) for group in batch]
             texts = self.encoder.tokenizer.decode_batch([c.tolist() for c in coded], skip_special_tokens=False)
             for group, text in zip(batch, texts, strict=True):
                 want_codes = self._scene(int(group[0]["source"]))[1] if group[0]["kind"] != PASSAGE else None
                 for s in group if text == self._text_of(group[0]) else ():
-                    here = codes[s["pack"], s["first_token"]:s["first_token"] + s["tokens"]]
                     want = 0 if want_codes is None else want_codes[s["skip"]:s["skip"] + s["tokens"]]
-                    if np.any(here != want):
+                    if np.any(_tokens_of(codes, s) != want):
                         wrong.add(int(s["pack"]))
                 if text != self._text_of(group[0]):
                     wrong.update(self._wrong_of(group, ids))
@@ -201,8 +201,8 @@ class _StageProof:
     def _wrong_of(self, group: list[np.void], ids: np.ndarray) -> Iterator[int]:
         """Which packs of a range that decodes wrongly hold the wrong tokens."""
         expected = self._ids_of(group[0])
-        sure = [int(s["pack"]) for s in group if not np.array_equal(
-            ids[s["pack"], s["first_token"]:s["first_token"] + s["tokens"]], expected[s["skip"]:s["skip"] + s["tokens"]])]
+        sure = [int(s["pack"]) for s in group
+                if not np.array_equal(_tokens_of(ids, s), expected[s["skip"]:s["skip"] + s["tokens"]])]
         yield from sure or [int(s["pack"]) for s in group]
 
     def _text_of(self, segment: np.void) -> str:
@@ -239,7 +239,8 @@ class _StageProof:
         for record in read_json_lines(self.shard.folder / "heldout.jsonl"):
             where = f"stage '{self.name}', book '{record['book']}', characters {record['start']} to {record['end']}"
             if (record["book"], record["start"], record["end"], record["split"]) not in declared:
-                yield Fault("a held-out passage is not in the manifest.", where, record["split"], "a declared one", MEND)
+                yield Fault("a held-out passage is not in the manifest.", where, record["split"], "a declared one",
+                            MEND)
             elif self.shelf.open(record["book"]).text[record["start"]:record["end"]] != record["text"]:
                 yield Fault("a held-out passage is not the book's text.", where, repr(record["text"][:60]),
                             "the text of that range", MEND)
@@ -250,6 +251,11 @@ class _StageProof:
             if got != self.entry["phases"][phase]["root"]:
                 yield Fault("the order root is not that of the rows.", f"stage '{self.name}', phase {phase}", got,
                             self.entry["phases"][phase]["root"], MEND)
+
+
+def _tokens_of(rows: np.ndarray, segment: np.void) -> np.ndarray:
+    """The part of its pack that a segment names."""
+    return rows[segment["pack"], segment["first_token"]:segment["first_token"] + segment["tokens"]]
 
 
 def _badly_filled(ids: np.ndarray, codes: np.ndarray, segments: np.ndarray, bos_id: int) -> set[int]:

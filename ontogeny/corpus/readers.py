@@ -23,10 +23,12 @@ import inspect
 import json
 import re
 import sqlite3
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,6 +37,7 @@ from ontogeny.core.errors import closest
 VERSES_A_PARAGRAPH = 6
 MIN_DOCSTRING_CHARS = 160
 BLOCK_TAGS = ("p", "div", "ul", "ol", "li", "table", "tr", "h1", "h2", "h3", "h4")
+NO_END = sys.maxsize
 SILENT = ("", "none", "None", "N/A", "NA")
 
 
@@ -69,7 +72,7 @@ class Selector:
     def paths(self, key: str) -> list[str]:
         return [path.strip() for value in self.all(key) for path in value.split(",") if path.strip()]
 
-    def count(self, key: str, default: int | None = None) -> int | None:
+    def count(self, key: str, default: int = 0) -> int:
         values = self.all(key)
         if values and not (values[-1].isascii() and values[-1].isdigit()):
             raise ReadProblem(f"has a selector whose '{key}' is no count.", values[-1], "a whole number, 0 or more")
@@ -160,7 +163,7 @@ def read_sqlite(files: list[RawFile], selector: Selector) -> str:
 def _render_records(records: list[dict[str, Any]], selector: Selector) -> str:
     """Records as chapters, filtered, cut, each with its heading."""
     headings, bodies, labelled = selector.paths("heading"), selector.paths("body"), selector.paths("labelled")
-    min_chars, skip, take = selector.count("min_chars", 1), selector.count("skip", 0), selector.count("take")
+    min_chars, skip, take = selector.count("min_chars", 1), selector.count("skip"), selector.count("take", NO_END)
     html = selector.all("strip") == ["html"]
     unwanted = [text.lower() for text in selector.all("without")]
     wanted = selector.rest()
@@ -240,8 +243,8 @@ def _plain_html(text: str) -> str:
 
 def read_docstrings(files: list[RawFile], selector: Selector) -> str:
     """The prose of public modules, classes and functions; no code, no parameter lists, nothing twice."""
-    least, skip, take = selector.count("min_chars", MIN_DOCSTRING_CHARS), selector.count("skip", 0), \
-        selector.count("take")
+    least = selector.count("min_chars", MIN_DOCSTRING_CHARS)
+    skip, take = selector.count("skip"), selector.count("take", NO_END)
     seen: set[str] = set()
     chapters = []
     for file in files:
@@ -274,7 +277,8 @@ def _docstrings(tree: ast.Module, path: PurePosixPath) -> Iterator[tuple[str, st
 
 NOT_PROSE = {"parameters", "returns", "return", "yields", "raises", "examples", "example", "references", "see also",
              "attributes", "methods", "warns", "other parameters", "doctests", "usage"}
-INLINE = ((re.compile(r":[\w:]+:`~?([^`<]*?)\s*(?:<[^>]*>)?`"), r"\1"), (re.compile(r"`{1,2}([^`]+)`{1,2}_{0,2}"), r"\1"),
+INLINE = ((re.compile(r":[\w:]+:`~?([^`<]*?)\s*(?:<[^>]*>)?`"), r"\1"),
+          (re.compile(r"`{1,2}([^`]+)`{1,2}_{0,2}"), r"\1"),
           (re.compile(r"(?:(?<=[.:] )|^)[^.]*\b(?:in|on|by|from|of|at|see|See) \[[\w*#]+\]_\.?"), ""),
           (re.compile(r"\s*\[[\w*#]+\]_"), ""), (re.compile(r"\*{1,2}(\w[^*]*\w|\w)\*{1,2}"), r"\1"))
 
@@ -289,7 +293,7 @@ def _prose(doc: str) -> list[str]:
             lines = lines[2:]
         text = " ".join(" ".join(lines).split())
         for pattern, plain in INLINE:
-            text = pattern.sub(plain, text)
+            text = pattern.sub(plain, text).strip()
         if speaking and lines and _reads_aloud(lines, text):
             kept.append(text.rstrip(":") + "." if text.endswith(":") else text)
     return kept
@@ -312,7 +316,7 @@ def read_pythonbible(files: list[RawFile], selector: Selector) -> str:
     book = selector.count("book")
     bounds = [*starts, (0, len(text))]
     chapters: dict[int, list[str]] = {}
-    for (verse, start), (_, end) in zip(bounds, bounds[1:], strict=False):
+    for (verse, start), (_, end) in pairwise(bounds):
         if verse // 1_000_000 == book:
             clean = re.sub(r"\\+[\d:]+\\+|\*{3}|[\[\]]", " ", text[start:end])
             chapters.setdefault(verse // 1000 % 1000, []).append(" ".join(clean.split()))
@@ -326,12 +330,12 @@ def _verses(content: bytes) -> tuple[str, list[tuple[int, int]]]:
         if isinstance(node, ast.Call) and len(node.args) > 2 and isinstance(node.args[2], ast.Dict):
             text, starts = ast.literal_eval(node.args[1]), ast.literal_eval(node.args[2])
             return text.replace("\\", 2 * "\\"), sorted(starts.items())  # its offsets count a backslash twice
-    raise ReadProblem("is not a Bible as pythonbible writes it.", "no such literal", "Bible(version, text, starts, ...)",
-                      "install the version the lock names")
+    raise ReadProblem("is not a Bible as pythonbible writes it.", "no such literal",
+                      "Bible(version, text, starts, ...)", "install the version the lock names")
 
 
 def _in_groups(verses: list[str]) -> list[str]:
     """Verses joined into paragraphs of even size, at most VERSES_A_PARAGRAPH each."""
     count = -(-len(verses) // VERSES_A_PARAGRAPH)
     edges = [round(i * len(verses) / count) for i in range(count + 1)]
-    return [" ".join(verses[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [" ".join(verses[a:b]) for a, b in pairwise(edges)]

@@ -184,7 +184,8 @@ class StageWriter:
         tokens = sum(len(part.ids) for turn in turns for part in turn)
         self.scene_records.append({
             "id": scene.id, "kind": scene.kind, "book": book.record.id, "offset": step.paragraph[0], "pack": pack,
-            "first_token": first, "tokens": tokens, "removed": list(step.placed.removed) if step.placed.removed else None,
+            "first_token": first, "tokens": tokens,
+            "removed": list(step.placed.removed) if step.placed.removed else None,
             "matched": step.placed.matched, "language": scene.language,
             "turns": [[turn.speaker, turn.span, turn.text] for turn in scene.turns]})
         if step.placed.removed:

@@ -31,9 +31,9 @@ class Batch:
 
 
 def slice_of_rank(batch: Batch, rank: int, ranks: int) -> Batch:
-    """A rank's run of consecutive rows of the global batch: [floor(r B / R), floor((r + 1) B / R))."""
-    size = len(batch.rows_B)
-    mine = slice(rank * size // ranks, (rank + 1) * size // ranks)
+    """A rank's run of consecutive rows of the global batch, ceil(B / R) of them; the last ranks may have none."""
+    share = -(-len(batch.rows_B) // ranks)
+    mine = slice(rank * share, (rank + 1) * share)
     return Batch(batch.step, batch.rows_B[mine], batch.ids_BT[mine], batch.weights_BT[mine], batch.group_B[mine])
 
 
@@ -56,7 +56,7 @@ class Corpus:
         return self._phase(stage_index, phase)["steps"]
 
     def batches(self, stage: Any, phase: str, first_step: int = 0) -> Iterator[Batch]:
-        """The batches of a phase from `first_step` on; where it starts costs nothing. `stage` is an index, or has one."""
+        """The batches of a phase from `first_step` on, which costs no walking. `stage` is an index, or has one."""
         index = stage if isinstance(stage, int) else stage.index
         for step in range(first_step, self.phase_steps(index, phase)):
             yield self.batch(index, phase, step)
@@ -110,6 +110,12 @@ class Corpus:
             else:
                 ids, weights, _ = self.row(stage_index, phase, row)
                 yield row_digest(ids, weights)
+
+    def story_of(self, stage_index: int, phase: str, row: int) -> str:
+        """A row of a phase list in words, for messages."""
+        stage, pack, role = self.locate(stage_index, phase, row)
+        reader = "" if role == TRUNK else f", read as {self.role_names[role]}"
+        return self.describe(stage, pack, "" if role == TRUNK else "role_") + reader
 
     def describe(self, stage_index: int, pack: int, prefix: str = "") -> str:
         """A pack in words: which passages of which books it holds, and which scenes."""

@@ -17,7 +17,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl
 
 from ontogeny.core.errors import Fault, LibraryError, closest
-from ontogeny.corpus.readers import ReadProblem, RawFile, Selector, reader_of
+from ontogeny.corpus.readers import RawFile, ReadProblem, Selector, reader_of
 
 MAX_SOURCE_BYTES = 64 << 20
 FOLDER_SUFFIXES = (".json", ".py")

@@ -56,9 +56,9 @@ def item_results(items: ItemSet, nats: Mapping[int, Sequence[float]], seed: int)
     common = {"probe": "conflict_resolution", "on": items.on, "split": items.split}
     n = len(pairs)
     return [
-        {**common, "form": "sum", "value": sum(summed) / n, "unit": "share", "chance": 0.5, "n": n,
+        {**common, "form": "sum", "value": sum(summed) / n, "unit": "fraction", "chance": 0.5, "n": n,
          "ci95": interval_of_share(summed, seed), "higher_is_better": True},
-        {**common, "form": "per_byte", "value": sum(by_byte) / n, "unit": "share", "chance": 0.5, "n": n,
+        {**common, "form": "per_byte", "value": sum(by_byte) / n, "unit": "fraction", "chance": 0.5, "n": n,
          "ci95": interval_of_share(by_byte, seed), "higher_is_better": True},
         {**common, "form": "margin", "value": sum(margins) / n, "unit": "nats/byte", "chance": 0.0, "n": n,
          "ci95": interval_of_mean(margins, seed), "higher_is_better": True},

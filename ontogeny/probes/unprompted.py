@@ -43,7 +43,7 @@ def sample_results(samples: Sequence[Sequence[int]], encoder: Encoder, seed: int
         "repetition": ([1.0 - distinct(ids, 4) for ids in samples], False),
     }
     return [
-        {"probe": "unprompted", "on": ON, "split": None, "form": form, "value": sum(values) / len(values), "unit": "share",
+        {"probe": "unprompted", "on": ON, "split": None, "form": form, "value": sum(values) / len(values), "unit": "fraction",
          "chance": None, "n": len(values), "ci95": interval_of_mean(values, seed), "higher_is_better": higher,
          "samples": texts}
         for form, (values, higher) in forms.items()

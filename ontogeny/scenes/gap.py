@@ -16,7 +16,7 @@ MIN_SENTENCE_CHARS, MAX_SENTENCE_CHARS = 25, 280
 QUOTED_WORDS = 9
 NAMED_WORDS = 3
 BLANKS = (" ", "\n")
-_ABBREVIATIONS = ("Mr", "Dr", "St", "vs", "No", "ca", "Mt", "Lt", "Mrs", "etc", "e.g", "i.e", "Jr", "Sr", "т.е", "т.к", "гг", "св")
+_ABBREVIATIONS = "Mr Mrs Dr St Mt Lt Jr Sr No vs ca etc e.g i.e т.е т.к гг св".split()
 _NO_END = "".join(rf"(?<!\b{re.escape(short)}\.)" for short in _ABBREVIATIONS)
 _SENTENCE_END = re.compile(rf"""(?<=[.!?…])(?<!\b[^\W\d_]\.){_NO_END}["'”’»)\]]*\s+(?=["'“‘«(\[]*[A-ZА-ЯЁ0-9])""")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")

@@ -30,13 +30,13 @@ ENGLISH = LanguageTable(
         "therefore", "because", "however", "consequently", "nevertheless", "moreover", "otherwise", "accordingly",
         "thus", "hence", "since", "although", "though", "then", "so", "but", "yet", "for", "and", "while", "when", "if",
     ),
-    small_words=frozenset(
+    small_words=frozenset((
         "about above after again against also although among another because been before being below between both "
         "came come could does doing done down each even every from give given goes going have having here hers "
         "himself however into itself just like made make many more most much must never none only other ours over "
         "said same says shall should since some such take than that their them themselves then there therefore these "
         "they thing things this those though through thus together under unto until upon very went were what when "
-        "where whether which while whom whose will with within without would your yours".split()
+        "where whether which while whom whose will with within without would your yours").split()
     ),
     labels={},
     missing=(
@@ -61,13 +61,13 @@ RUSSIAN = LanguageTable(
         "значит", "итак", "хотя", "иначе", "впрочем", "между тем", "тогда", "затем", "ибо", "зато", "но", "а", "и",
         "если", "когда",
     ),
-    small_words=frozenset(
+    small_words=frozenset((
         "было были быть весь всего всем всех всё ведь вдруг даже для другой если есть ещё еще зачем здесь из-под или "
         "какая какой когда кого которая которое которые который которого которой котором которую кто лишь между меня "
         "мною могли может можно мой надо него неё нибудь никогда ничего однако одна один опять очень перед после "
         "потом потому почти при про раз разве своего своей своих свою себе себя сейчас сказал сказала так такая такой "
         "также там тебе тебя тогда того тоже только тот тут уже хорошо хоть хотя чего чем через что чтоб чтобы этого "
-        "этой этом этот эту эти".split()
+        "этой этом этот эту эти").split()
     ),
     labels={"student": "Ученик", "teacher": "Учитель", "critic": "Критик", "reformulator": "Редактор"},
     missing=(

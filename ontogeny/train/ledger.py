@@ -146,7 +146,7 @@ class Ledger:
                 state["lengths"] = self._lengths()
                 write_json(aside / "state.json", state)
             publish_folder(aside, final)
-            self.run.event("checkpoint", name=name, **cursor.as_dict())
+            self.run.event("checkpoint", name=name, **self._place(cursor), step=cursor.step)
             for old in self.run.checkpoints()[:-KEPT_CHECKPOINTS]:
                 remove_tree(old)
         self.barrier()
@@ -177,8 +177,10 @@ class Ledger:
         if self.writer:
             with disk_faults(self.run.path):
                 self.folder(cursor).mkdir(parents=True, exist_ok=True)
-            self.run.event("phase_entered", stage=self.plan.stages[cursor.stage].name, **cursor.as_dict(),
-                           phase_name=cursor.phase_name)
+            self.run.event("phase_entered", **self._place(cursor), step=cursor.step)
+
+    def _place(self, cursor: Cursor) -> dict[str, object]:
+        return {"stage": self.plan.stages[cursor.stage].name, "pass": cursor.pass_, "phase": cursor.phase_name}
 
     def _lengths(self) -> dict[str, int]:
         lengths = {}

@@ -36,7 +36,7 @@ def make_run(path: Path, *, stages: int = 3, kind: str = "done", steps: int = ST
         walk.probe(0, "conception", 1, 0)
     for place, name in enumerate(names):
         last = place == len(names) - 1
-        cut = last and kind in ("interrupted", "unprobed", "failed")
+        cut = kind == "unprobed" or last and kind in ("interrupted", "failed")
         walk.stage(place, name, 1, cut=cut)
         if cut:
             break
