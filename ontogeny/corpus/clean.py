@@ -91,8 +91,8 @@ def _cut_header(text: str) -> tuple[str, int]:
 
 
 def _cut_footer(text: str) -> tuple[str, int]:
-    """From the first end marker in the last two thirds."""
-    ends = [found for found in _END.finditer(text) if found.start() > len(text) // 3]
+    """From the first end marker: one between asterisks anywhere, a mere phrase in the last two thirds."""
+    ends = [found for found in _END.finditer(text) if "***" in found.group() or found.start() > len(text) // 3]
     return (text[:ends[0].start()], 1) if ends else (text, 0)
 
 

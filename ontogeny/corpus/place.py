@@ -19,6 +19,7 @@ from ontogeny.scenes.shape import Scene, render
 HELD_OUT_SCENES = 4  # one authored scene in so many is never in training
 GAP_SCENE_CHARS = 500
 POOL_SIZE = 200
+PATIENCE_PARAGRAPHS = 4  # how long a gap scene waits for a paragraph that shares a pack with it
 SURVEY_MARGIN = 0.95  # triggers this near the estimated end of reading are not relied on
 Place = tuple[int, int]  # (which book of the stage, counting its sections through; start of a paragraph)
 
@@ -66,7 +67,7 @@ def survey(books: Callable[[], Iterator[OpenBook]], authored: list[Scene], *, se
     extent = float(total)
     if tokens is not None:
         extent = min(extent, tokens * chars_per_token * every_tokens / (every_tokens + scene_tokens))
-    due = max(1, round((tokens if tokens is not None else total / chars_per_token) / every_tokens))
+    due = max(1, round(extent / chars_per_token / every_tokens))
     placement = Placement()
     chosen = list(authored)
     rng.shuffle(chosen)
@@ -74,7 +75,7 @@ def survey(books: Callable[[], Iterator[OpenBook]], authored: list[Scene], *, se
     chosen.sort(key=lambda scene: scene.id not in found)  # those whose trigger is there come first
     if len(chosen) > due:
         placement.warnings.append(f"{len(chosen) - due} of {len(chosen)} authored scenes find no room: "
-                                  f"one scene every {every_tokens} tokens makes {due}")
+                                  f"one scene every {every_tokens} tokens of book text makes {due}")
         chosen = chosen[:due]
     placement.matched = {found[scene.id][0]: scene for scene in chosen if scene.id in found}
     at = [found[scene.id][1] for scene in chosen if scene.id in found]
@@ -148,9 +149,15 @@ class Placer:
             self.queue.pop(0)
         return placed
 
+    @property
+    def left_over(self) -> int:
+        """Scenes that were due in what was read and found no paragraph."""
+        return sum(slot <= self.read for slot, _ in self.queue)
+
     def _gap(self, number: int, book: OpenBook, passage_index: int, start: int, end: int) -> Placed | None:
         paragraph = book.text[start:end]
-        if end - start > self.max_paragraph_chars or not linking_sentences(paragraph, self.language):
+        patient = self.read - self.queue[0][0] < PATIENCE_PARAGRAPHS * self.max_paragraph_chars
+        if (patient and end - start > self.max_paragraph_chars) or not linking_sentences(paragraph, self.language):
             return None
         key = f"{seed_of(self.seed, self.stage, 'scenes')}|{number}|{book.record.fingerprint}|{start}"
         rng = random.Random(key)

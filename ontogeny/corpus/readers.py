@@ -164,7 +164,9 @@ def _render_records(records: list[dict[str, Any]], selector: Selector) -> str:
     """Records as chapters, filtered, cut, each with its heading."""
     headings, bodies, labelled = selector.paths("heading"), selector.paths("body"), selector.paths("labelled")
     min_chars, skip, take = selector.count("min_chars", 1), selector.count("skip"), selector.count("take", NO_END)
-    html = selector.all("strip") == ["html"]
+    if (strip := selector.all("strip")) not in ([], ["html"]):
+        raise ReadProblem("asks to strip what nobody can strip.", f"strip={strip[-1]}", "strip=html")
+    html = bool(strip)
     unwanted = [text.lower() for text in selector.all("without")]
     wanted = selector.rest()
     for path in (*headings, *bodies, *labelled, *wanted):
@@ -250,7 +252,7 @@ def read_docstrings(files: list[RawFile], selector: Selector) -> str:
     for file in files:
         try:
             tree = ast.parse(_decode(file))
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError) as error:
             raise ReadProblem("holds a file that is not Python.", f"{file.name}: {error}", "Python source",
                               "install the version the lock names") from None
         for name, doc in _docstrings(tree, PurePosixPath(file.name)):
@@ -326,12 +328,13 @@ def read_pythonbible(files: list[RawFile], selector: Selector) -> str:
 @lru_cache(maxsize=2)
 def _verses(content: bytes) -> tuple[str, list[tuple[int, int]]]:
     """The whole text and where each verse begins, off the literal `Bible(version, text, starts, ...)`."""
-    for node in ast.walk(ast.parse(content)):
-        if isinstance(node, ast.Call) and len(node.args) > 2 and isinstance(node.args[2], ast.Dict):
-            text, starts = ast.literal_eval(node.args[1]), ast.literal_eval(node.args[2])
-            return text.replace("\\", 2 * "\\"), sorted(starts.items())  # its offsets count a backslash twice
-    raise ReadProblem("is not a Bible as pythonbible writes it.", "no such literal",
-                      "Bible(version, text, starts, ...)", "install the version the lock names")
+    try:
+        calls = [node for node in ast.walk(ast.parse(content)) if isinstance(node, ast.Call) and len(node.args) > 2]
+        text, starts = (ast.literal_eval(node) for node in calls[0].args[1:3])
+        return text.replace("\\", 2 * "\\"), sorted(starts.items())  # its offsets count a backslash twice
+    except (SyntaxError, ValueError, RecursionError, IndexError, AttributeError):
+        raise ReadProblem("is not a Bible as pythonbible writes it.", "no such literal",
+                          "Bible(version, text, starts, ...)", "install the version the lock names") from None
 
 
 def _in_groups(verses: list[str]) -> list[str]:

@@ -98,7 +98,7 @@ class StageWriter:
         (self.folder / "digests.bin").write_bytes(b"".join(rows.digests))
         return StageReading(readings, rows.rows, role_rows.rows, self.packer.tokens, self.loss_tokens,
                             self.packer.padding_tokens, self.bytes, Counter(r["kind"] for r in self.scene_records),
-                            rows.digests, placement.warnings + self._warnings())
+                            rows.digests, placement.warnings + self._warnings(placer))
 
     def _books(self) -> Iterator[OpenBook]:
         return (self.shelf.open(book_id) for book_id in self.book_ids)
@@ -158,7 +158,7 @@ class StageWriter:
                 steps.append(_Step([(begun, start)], None, (begun, start)))
             ranges = [(start, end)]
             if placed.removed:
-                ranges = [(start, placed.removed[0]), (placed.removed[1], end)]
+                ranges = [(start, placed.removed[0]), (placed.removed[1] + 1, end)]
             steps.append(_Step(ranges, placed, (start, end)))
             begun = end
         if begun < passage.end:
@@ -206,8 +206,10 @@ class StageWriter:
             self.bytes += len(piece.text.encode("utf-8"))
         return turns
 
-    def _warnings(self) -> list[str]:
+    def _warnings(self, placer: Placer) -> list[str]:
         found = []
+        if placer.left_over:
+            found.append(f"{placer.left_over} scenes were due and found no paragraph that would bear them")
         if self.packer.cut_units:
             found.append(f"{self.packer.cut_units} scenes with their paragraphs are longer than a pack of "
                          f"{self.plan.context_tokens} tokens: cut between turns")

@@ -83,8 +83,12 @@ def _render(entry: Entry, raw: list[RawFile], path: str, query: str) -> tuple[st
                                    selector=selector)
         text = reader(raw, selector)
         selector.check_all_used()
+        text.encode("utf-8")
     except ReadProblem as problem:
         raise _fault(entry, problem.what, problem.got, problem.expected, problem.fix) from None
+    except UnicodeEncodeError as error:
+        raise _fault(entry, "holds half a character.", f"{text[error.start]!r} at {error.start}", "text UTF-8 can hold",
+                     "mend the file, or leave the record out with `without=`") from None
     if not text.strip():
         raise _fault(entry, "is empty: its selection finds no text.", f"selector '{query}'" if query else "no text",
                      "a selection that finds text", "widen the selector of the source")
@@ -99,9 +103,9 @@ def _fault(entry: Entry, what: str, got: str, expected: str, fix: str) -> Librar
 def _files_under_root(entry: Entry, root: Path, path: str) -> list[tuple[str, Path]]:
     """The file, or the readable files of the folder, that `path` names inside `root`."""
     base = root.resolve()
-    target = (base / path).resolve()
-    if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts \
-            or not target.is_relative_to(base):
+    inside = "\0" not in path and ".." not in PurePosixPath(path).parts and not PurePosixPath(path).is_absolute()
+    target = (base / path).resolve() if inside else base
+    if not path or not inside or not target.is_relative_to(base):
         raise _fault(entry, "has a path that leaves the library's folder.", path or "an empty path",
                      "a path inside the folder that holds stages/library.yaml", "copy the file into that folder")
     if target.is_dir():

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ontogeny.core.errors import Fault, ModelError, closest
 from ontogeny.core.hashes import seed_of
 from ontogeny.corpus.vocabulary import Encoder, make_encoder
@@ -52,7 +54,7 @@ def measure(request: ProbeRequest) -> list[dict[str, Any]]:
     """Every row of probes.json, the same on every rank and for any number of ranks.
 
     The model is loaded once, adapters are switched on it. Ranks share out fixed batches and gather once.
-    Raises: ModelError for a probe that does not exist, or a set without items."""
+    Raises: ModelError for a probe that does not exist, or that finds nothing to score."""
     for probe in request.battery:
         if probe not in PROBES:
             raise ModelError(Fault("a probe does not exist.", "probes.battery", f"'{probe}'",
@@ -79,14 +81,38 @@ def measure(request: ProbeRequest) -> list[dict[str, Any]]:
 def _make_sets(
     request: ProbeRequest, stages: Sequence[str], probes: Sequence[str], encoder: Encoder
 ) -> list[PassageSet | ItemSet]:
-    return [MAKERS[probe](Path(request.corpus_folder), stage, split, encoder, request.context_tokens)
-            for probe in probes if probe in MAKERS for stage in stages for split in request.splits]
+    """What is there to score; a stage without items in a split has no row.
+
+    Raises: ModelError for a probe that finds nothing in any of the stages."""
+    found = []
+    for probe in probes:
+        if probe not in MAKERS:
+            continue
+        made = [MAKERS[probe](Path(request.corpus_folder), stage, split, encoder, request.context_tokens)
+                for stage in stages for split in request.splits]
+        found += [one for one in made if one is not None]
+        if not any(made):
+            raise ModelError(Fault(f"{probe} has nothing to score.", f"corpus/<{', '.join(stages)}>",
+                                   f"no item of split {' or '.join(request.splits)} that fits a row", "at least one",
+                                   "give the stages more or longer books (and scenes), or take the probe out"))
+    return found
 
 
 def _score(
     request: ProbeRequest, sets: Mapping[str, Sequence[PassageSet | ItemSet]], bos_id: int
 ) -> tuple[dict[tuple[str, int], list[float]], list[list[int]]]:
     """This rank's share of the scores (and, on the first rank, the samples), gathered from all."""
+    with torch.random.fork_rng(devices=[]):  # PEFT draws weights before it loads them; no draw of ours may move
+        mine = _score_share(request, sets, bos_id)
+    gathered = request.gather(mine)
+    samples = next((found for subject, _, found in gathered if subject == ""), [])
+    return {(subject, i): nats for subject, i, nats in gathered if subject != ""}, samples
+
+
+def _score_share(
+    request: ProbeRequest, sets: Mapping[str, Sequence[PassageSet | ItemSet]], bos_id: int
+) -> list[tuple[str, int, Any]]:
+    """(subject, number of the row, nats of its ends) for this rank's batches; ("", 0, samples) on the first rank."""
     model = load_model(request.model_folder)
     mine: list[tuple[str, int, Any]] = []
     if request.rank == 0 and "unprompted" in request.battery:
@@ -102,9 +128,7 @@ def _score(
         shared = [batch for k, batch in enumerate(batches, start=turn) if k % request.world == request.rank]
         turn += len(batches)
         mine += [(subject, i, nats) for i, nats in score_rows(model, rows, shared)]
-    gathered = request.gather(mine)
-    samples = next((found for subject, _, found in gathered if subject == ""), [])
-    return {(subject, i): nats for subject, i, nats in gathered if subject != ""}, samples
+    return mine
 
 
 def _results(one: PassageSet | ItemSet, nats: Mapping[int, list[float]], encoder: Encoder, seed: int) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ontogeny.core.errors import Fault, ModelError
 from ontogeny.corpus.vocabulary import Encoder
 from ontogeny.probes.bits_per_byte import read_lines
 from ontogeny.probes.intervals import interval_of_mean, interval_of_share
@@ -24,11 +23,11 @@ class ItemSet:
     bytes_of: tuple[tuple[int, int], ...]
 
 
-def make_item_set(folder: Path, on: str, split: str, encoder: Encoder, context_tokens: int) -> ItemSet:
+def make_item_set(folder: Path, on: str, split: str, encoder: Encoder, context_tokens: int) -> ItemSet | None:
     """The items of a split as rows. Context and continuation are encoded apart, as turns are when packs are made.
 
     A context too long loses its beginning, equally for answer and foil; an item whose answer alone fills a row is left
-    out, which n shows. Raises: ModelError if nothing is left."""
+    out, which n shows. None: nothing is left. Raises: ModelError if the file cannot be read."""
     items = [item for item in read_lines(folder / on / "items.jsonl") if item["split"] == split]
     where = f"corpus/{on}/items.jsonl"
     context, answer, foil = (encoder.encode([item[key] for item in items], where) for key in ("context", "answer", "foil"))
@@ -41,8 +40,7 @@ def make_item_set(folder: Path, on: str, split: str, encoder: Encoder, context_t
         rows.append(Row(stem, tuple(tuple(map(int, end[i])) for end in (answer, foil))))
         sizes.append((len(item["answer"].encode()), len(item["foil"].encode())))
     if not sizes:
-        raise ModelError(Fault("a stage has no item of conflict_resolution.", where, f"no item of split '{split}' that fits",
-                               "at least one", "add scenes to the stage, or take the probe out of its battery"))
+        return None
     return ItemSet(on, split, tuple(rows), tuple(sizes))
 
 

@@ -17,7 +17,9 @@ SAMPLES = 3
 def write_card(run_dir: Path) -> Path:
     """Writes RUN/card.md from what the run directory holds now, and returns its path."""
     run_dir = Path(run_dir)
-    return write_atomic(run_dir / "card.md", make_card(read_life(run_dir), run_dir.resolve().name).encode("utf-8", "replace"))
+    return write_atomic(
+        run_dir / "card.md", make_card(read_life(run_dir), run_dir.resolve().name).encode("utf-8", "replace")
+    )
 
 
 def make_card(life: Life, folder: str) -> str:
@@ -27,14 +29,27 @@ def make_card(life: Life, folder: str) -> str:
         front_matter(life),
         f"# {escaped(life.name)}",
         "A causal language model grown stage after stage on books in a declared order, with `ontogeny`.",
-        escaped(story.outcome_sentence(life)), f"**{escaped(story.change_sentence(found))}**",
-        escaped(story.forgetting_sentence(found)), "## Held-out text", markdown(tables.change_table(found) if found else None),
-        "## Conflict resolution of the last stage measured", _last_resolution(life),
-        "## Model", "\n".join(f"- {name}: {escaped(value)}" for name, value in provenance.plan_facts(life)),
-        "## Books and licences", _licences(life),
-        "## Warnings", "\n".join(f"- {escaped(warning)}" for warning in provenance.warnings(life)) or "None.",
-        "## Roles", markdown(tables.role_table(life)), "## Samples from an empty prompt", _samples(life), "## Provenance", _hashes(life),
-        "Made again by:", f"```sh\nontogeny run runs/{folder}/genome.yaml --out runs/{folder}-again\nontogeny verify runs/{folder}\n```",
+        escaped(story.outcome_sentence(life)),
+        f"**{escaped(story.change_sentence(found))}**",
+        escaped(story.forgetting_sentence(found)),
+        "## Held-out text",
+        markdown(tables.change_table(found) if found else None),
+        "## Conflict resolution of the last stage measured",
+        _last_resolution(life),
+        "## Model",
+        "\n".join(f"- {name}: {escaped(value)}" for name, value in provenance.plan_facts(life)),
+        "## Books and licences",
+        _licences(life),
+        "## Warnings",
+        "\n".join(f"- {escaped(warning)}" for warning in provenance.warnings(life)) or "None.",
+        "## Roles",
+        markdown(tables.role_table(life)),
+        "## Samples from an empty prompt",
+        _samples(life),
+        "## Provenance",
+        _hashes(life),
+        "Made again by:",
+        f"```sh\nontogeny run runs/{folder}/genome.yaml --out runs/{folder}-again\nontogeny verify runs/{folder}\n```",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -42,8 +57,12 @@ def make_card(life: Life, folder: str) -> str:
 def front_matter(life: Life) -> str:
     """YAML front matter; values are JSON, which is YAML, so that no title can break it."""
     licences = [licence for licence, _ in tables.licence_list(life)]
-    values = {"language": [life.plan.get("language") or "en"], "library_name": "transformers", "pipeline_tag": "text-generation",
-              "tags": ["ontogeny", "curriculum-learning", "causal-lm"]}
+    values = {
+        "language": [life.plan.get("language") or "en"],
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["ontogeny", "curriculum-learning", "causal-lm"],
+    }
     if len(licences) == 1:
         values["license"] = licences[0].lower()
     elif licences:
@@ -51,7 +70,9 @@ def front_matter(life: Life) -> str:
     values["book_licences"] = licences
     if life.plan.get("base") not in (None, "scratch"):
         values["base_model"] = life.plan["base"]
-    return "\n".join(["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()), "---"])
+    return "\n".join(
+        ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()), "---"]
+    )
 
 
 def markdown(table: tables.Table | None) -> str:
@@ -74,16 +95,35 @@ def _last_resolution(life: Life) -> str:
     for stage in reversed(life.trained):
         rows = [row for row in stage.measurements if row.probe == "conflict_resolution" and row.on == stage.name]
         if rows:
-            return markdown(tables.Table(
-                ("subject", "split", "fraction", "95 % interval", "chance", "n"),
-                tuple((row.subject, row.split, tables.real(row.value), tables.interval(row), tables.real(row.chance), count(row.n))
-                      for row in rows), 2, f"Stage {stage.folder}: the expected resolution preferred over a matched foil."))
+            return markdown(
+                tables.Table(
+                    ("subject", "split", "form", "unit", "value", "95 % interval", "chance", "n"),
+                    tuple(
+                        (
+                            row.subject,
+                            row.split,
+                            row.form,
+                            row.unit,
+                            tables.real(row.value),
+                            tables.interval(row),
+                            tables.real(row.chance),
+                            count(row.n),
+                        )
+                        for row in rows
+                    ),
+                    4,
+                    f"Stage {stage.folder}: the expected resolution preferred over a matched foil.",
+                )
+            )
     return "Not measured yet."
 
 
 def _licences(life: Life) -> str:
     found = tables.licence_list(life)
-    return "\n".join(f"- **{escaped(licence)}**: {escaped(', '.join(titles))}" for licence, titles in found) or "No book is known yet."
+    return (
+        "\n".join(f"- **{escaped(licence)}**: {escaped(', '.join(titles))}" for licence, titles in found)
+        or "No book is known yet."
+    )
 
 
 def _samples(life: Life) -> str:
@@ -91,7 +131,9 @@ def _samples(life: Life) -> str:
     if not groups:
         return "None drawn yet."
     folder, _, texts = groups[-1]
-    return "\n\n".join([f"After {folder}, as sampled, not chosen:", *(fenced(visible(text)) for text in texts[:SAMPLES])])
+    return "\n\n".join(
+        [f"After {folder}, as sampled, not chosen:", *(fenced(visible(text)) for text in texts[:SAMPLES])]
+    )
 
 
 def fenced(text: str) -> str:
@@ -102,8 +144,14 @@ def fenced(text: str) -> str:
 
 
 def _hashes(life: Life) -> str:
-    heads = [("genome", life.plan.get("genome_hash")), ("corpus", life.manifest.get("corpus_hash")),
-             ("tokenizer", mapped(life.manifest.get("tokenizer")).get("fingerprint"))]
-    heads += [(f"order root of {name}, {phase}", mapped(told).get("root")) for name, stage in life.corpus_stages.items()
-              for phase, told in mapped(stage.get("phases")).items()]
+    heads = [
+        ("genome", life.plan.get("genome_hash")),
+        ("corpus", life.manifest.get("corpus_hash")),
+        ("tokenizer", mapped(life.manifest.get("tokenizer")).get("fingerprint")),
+    ]
+    heads += [
+        (f"order root of {name}, {phase}", mapped(told).get("root"))
+        for name, stage in life.corpus_stages.items()
+        for phase, told in mapped(stage.get("phases")).items()
+    ]
     return "\n".join(f"- {name}: `{value}`" for name, value in heads if value)

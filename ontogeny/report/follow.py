@@ -28,15 +28,17 @@ class Follower:
             if not raw.startswith(self.last):
                 file.seek(0)
                 return self._after_rewind(file.read())
-        return self._take(raw[len(self.last):])
+        return self._take(raw[len(self.last) :])
 
     def _after_rewind(self, raw: bytes) -> list[dict[str, Any]]:
         lines = _whole_lines(raw)
-        same = next((place for place, (line, known) in enumerate(zip(lines, self.seen, strict=False)) if hash(line) != known),
-                    min(len(lines), len(self.seen)))
+        same = next(
+            (place for place, (line, known) in enumerate(zip(lines, self.seen, strict=False)) if hash(line) != known),
+            min(len(lines), len(self.seen)),
+        )
         kept = b"".join(lines[:same])
         self.seen, self.offset, self.last = self.seen[:same], len(kept), lines[same - 1] if same else b""
-        return self._take(raw[len(kept):])
+        return self._take(raw[len(kept) :])
 
     def _take(self, raw: bytes) -> list[dict[str, Any]]:
         lines = _whole_lines(raw)

@@ -9,6 +9,7 @@ it is one line in RUN/wandb/mirror.log, and the exit code is 0."""
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import threading
 import time
@@ -52,7 +53,11 @@ class Mirror:
         if self.open and self.folder:
             gate = mapped(self.run.read_json(f"stages/{self.folder.name}/gate.json"))
             outcome = mapped(self.run.read_json("outcome.json"))
-            summary = {"gate/decision": gate.get("decision"), "gate/value": gate.get("value"), "outcome": outcome.get("outcome")}
+            summary = {
+                "gate/decision": gate.get("decision"),
+                "gate/value": gate.get("value"),
+                "outcome": outcome.get("outcome"),
+            }
             self.open.close({key: value for key, value in summary.items() if value is not None})
             if self.probed:  # a stage that was not measured may go on after a resume
                 self._remember(closed=True)
@@ -111,12 +116,26 @@ def run_facts(run: RunDirectory, folder: str, attempt: int) -> dict[str, Any]:
     name, genome_hash = str(plan.get("name") or run.path.name), str(plan.get("genome_hash") or "")
     born = next((event.get("time") for event in run.read_jsonl("events.jsonl")), "")
     again = f" ({attempt})" if attempt > 1 else ""
-    stage = next((stage for stage in listed(plan.get("stages")) if mapped(stage).get("name") == stage_of(folder)[1]), {})
-    return {"id": sha256_hex(f"{genome_hash}|{born}|{folder}|{attempt}")[:16], "name": f"{name} {folder}{again}",
-            "group": f"{name}-{genome_hash[:8]}", "job_type": "stage", "project": "ontogeny",
-            "config": {"genome": name, "genome_hash": genome_hash, "seed": plan.get("seed"), "folder": folder,
-                       "model": plan.get("model"), "world": plan.get("world"),
-                       "phases": stage.get("phases"), "span": stage.get("span")}}
+    stage = next(
+        (stage for stage in listed(plan.get("stages")) if mapped(stage).get("name") == stage_of(folder)[1]), {}
+    )
+    return {
+        "id": sha256_hex(f"{genome_hash}|{born}|{folder}|{attempt}")[:16],
+        "name": f"{name} {folder}{again}",
+        "group": f"{name}-{genome_hash[:8]}",
+        "job_type": "stage",
+        "project": "ontogeny",
+        "config": {
+            "genome": name,
+            "genome_hash": genome_hash,
+            "seed": plan.get("seed"),
+            "folder": folder,
+            "model": plan.get("model"),
+            "world": plan.get("world"),
+            "phases": stage.get("phases"),
+            "span": stage.get("span"),
+        },
+    }
 
 
 def flat(row: dict[str, Any]) -> dict[str, float]:
@@ -124,7 +143,9 @@ def flat(row: dict[str, Any]) -> dict[str, float]:
     phase, figures = str(row.get("phase") or "probes"), {}
     for key, value in row.items():
         if isinstance(value, dict):
-            figures |= {f"{phase}/{name}/{key}": found for name, one in value.items() if (found := number(one)) is not None}
+            figures |= {
+                f"{phase}/{name}/{key}": found for name, one in value.items() if (found := number(one)) is not None
+            }
         elif key not in (AXIS, "pass") and (found := number(value)) is not None:
             figures[f"{phase}/{key}"] = found
     return figures
@@ -140,7 +161,9 @@ def probe_figures(rows: list[dict[str, Any]]) -> dict[str, float]:
     return figures
 
 
-def follow(mirror: Mirror, follow_on: bool, orphaned: threading.Event, poll_s: float = POLL_S, grace_s: float = GRACE_S) -> None:
+def follow(
+    mirror: Mirror, follow_on: bool, orphaned: threading.Event, poll_s: float = POLL_S, grace_s: float = GRACE_S
+) -> None:
     """Sweeps until the life has ended, or until `grace_s` after the parent died."""
     deadline = None
     try:
@@ -166,9 +189,9 @@ def _when_orphaned() -> threading.Event:
 
     def wait() -> None:
         try:
-            while sys.stdin.buffer.read(4096):
+            while os.read(0, 4096):  # not sys.stdin: its lock, held here, would abort the interpreter's end
                 pass
-        except (OSError, ValueError, AttributeError):
+        except OSError:
             pass  # no standard input at all: as good as closed
         gone.set()
 
@@ -178,7 +201,9 @@ def _when_orphaned() -> threading.Event:
 
 def main(arguments: list[str] | None = None) -> int:
     """The process: always 0, always quiet."""
-    parser = argparse.ArgumentParser(prog="python -m ontogeny.report.mirror", description="Mirror a run directory to W&B.")
+    parser = argparse.ArgumentParser(
+        prog="python -m ontogeny.report.mirror", description="Mirror a run directory to W&B."
+    )
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("--follow", action="store_true", help="go on until the life ends or standard input closes")
     asked = parser.parse_args(arguments)
@@ -188,7 +213,7 @@ def main(arguments: list[str] | None = None) -> int:
         if opener:
             (run / "wandb").mkdir(exist_ok=True)
             follow(Mirror(run, opener, resumes=online), asked.follow, _when_orphaned())
-    except Exception as problem:  # noqa: BLE001 - a mirror never breaks a life
+    except Exception as problem:
         _note(asked.run, problem)
     return 0
 

@@ -14,7 +14,12 @@ from ontogeny.report.figures import count, moment, visible
 from ontogeny.report.read import Life, read_life
 
 CHARTS: tuple[Callable[[Life], plots.Chart | None], ...] = (
-    plots.loss_chart, plots.rate_chart, plots.roles_chart, plots.forgetting_chart, plots.resolution_chart)
+    plots.loss_chart,
+    plots.rate_chart,
+    plots.roles_chart,
+    plots.forgetting_chart,
+    plots.resolution_chart,
+)
 
 
 def write_report(run_dir: Path) -> Path:
@@ -26,11 +31,18 @@ def write_report(run_dir: Path) -> Path:
 
 def make_page(life: Life, folder: str) -> str:
     """The page as HTML; pure, so equal run directories give equal pages."""
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
-                              lstrip_blocks=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
     environment.filters.update(svg=Markup, visible=visible)
     charts = {chart.key: chart for make in CHARTS if (chart := make(life))}
-    return environment.get_template("page.html.j2").render(charts=charts, **headline(life), **results(life), **origins(life, folder))
+    return environment.get_template("page.html.j2").render(
+        charts=charts, **headline(life), **results(life), **origins(life, folder)
+    )
 
 
 def headline(life: Life) -> dict:
@@ -70,8 +82,11 @@ def origins(life: Life, folder: str) -> dict:
         "facts": provenance.plan_facts(life),
         "warnings": provenance.warnings(life),
         "licences": tables.licence_list(life),
-        "plan_tables": [table for table in (provenance.phase_table(life), provenance.book_table(life),
-                                            provenance.corpus_table(life)) if table],
+        "plan_tables": [
+            table
+            for table in (provenance.phase_table(life), provenance.book_table(life), provenance.corpus_table(life))
+            if table
+        ],
         "whole_plan": provenance.whole_plan(life),
         "fingerprint_tables": provenance.fingerprint_tables(life),
         "time_table": provenance.time_table(life),

@@ -8,7 +8,7 @@ from typing import Any
 from ontogeny.report.figures import ABSENT, count, duration, moment, plural, rate, real, share
 from ontogeny.report.read import Life, listed, mapped, number
 from ontogeny.report.tables import Table, sections_of
-from ontogeny.report.times import STARTING, spent_times
+from ontogeny.report.times import STARTING, lived_seconds, spent_times
 
 MOST_EVENTS = 1000
 SHORT = 120  # characters of a fact in the table of events
@@ -21,16 +21,27 @@ def plan_facts(life: Life) -> list[tuple[str, str]]:
     tokenizer = mapped(plan.get("tokenizer"))
     trained = f"trained here ({tokenizer.get('train')})" if tokenizer.get("train") else tokenizer.get("pretrained")
     facts = [
-        ("base", plan.get("base")), ("architecture", model.get("architecture")),
-        ("parameters", count(model.get("parameters"))), ("layers", count(model.get("layers"))),
-        ("hidden size", count(model.get("hidden_size"))), ("vocabulary", count(model.get("vocab_size"))),
-        ("tokenizer", trained), ("context", f"{count(plan.get('context_tokens'))} tokens"),
-        ("precision", plan.get("precision")), ("seed", plan.get("seed")), ("language", plan.get("language")),
-        ("trained tokens", count(plan.get("trained_tokens"))), ("ranks", count(world.get("ranks"))),
-        ("threads a rank", count(world.get("threads_per_rank"))), ("device", world.get("device")),
-        ("ZeRO stage", count(machine.get("zero_stage"))), ("micro-batch", f"{count(plan.get('micro_batch_packs'))} packs"),
+        ("base", plan.get("base")),
+        ("architecture", model.get("architecture")),
+        ("parameters", count(model.get("parameters"))),
+        ("layers", count(model.get("layers"))),
+        ("hidden size", count(model.get("hidden_size"))),
+        ("vocabulary", count(model.get("vocab_size"))),
+        ("tokenizer", trained),
+        ("context", f"{count(plan.get('context_tokens'))} tokens"),
+        ("precision", plan.get("precision")),
+        ("seed", plan.get("seed")),
+        ("language", plan.get("language")),
+        ("trained tokens", count(plan.get("trained_tokens"))),
+        ("ranks", count(world.get("ranks"))),
+        ("threads a rank", count(world.get("threads_per_rank"))),
+        ("device", world.get("device")),
+        ("ZeRO stage", count(machine.get("zero_stage"))),
+        ("micro-batch", f"{count(plan.get('micro_batch_packs'))} packs"),
     ]
-    return [(name, str(value)) for name, value in facts if value not in (None, "") and not str(value).startswith(ABSENT)]
+    return [
+        (name, str(value)) for name, value in facts if value not in (None, "") and not str(value).startswith(ABSENT)
+    ]
 
 
 def phase_table(life: Life) -> Table | None:
@@ -41,30 +52,66 @@ def phase_table(life: Life) -> Table | None:
             if not number(mapped(phase).get("rows")):
                 continue
             schedules = [mapped(schedule) for schedule in mapped(phase.get("schedules")).values()]
-            rows.append((
-                str(stage.get("name")), name, " / ".join(dict.fromkeys(str(schedule.get("kind")) for schedule in schedules)),
-                _span(stage) if name == "books" else "", count(phase.get("rows")), count(phase.get("steps")), count(phase.get("tokens")),
-                count(mapped(stage.get("trunk")).get("batch_tokens")) if name != "roles" else "by role",
-                " / ".join(dict.fromkeys(rate(schedule.get("learning_rate")) for schedule in schedules))))
-    return Table(("stage", "phase", "schedule", "span", "rows", "steps", "tokens", "batch tokens", "peak rate"), tuple(rows), 4,
-                 "A row is one pack of context length; tokens count what bears loss. Figures of one pass; a gate's repeat "
-                 "walks them again.", "Phases") if rows else None
+            rows.append(
+                (
+                    str(stage.get("name")),
+                    name,
+                    " / ".join(dict.fromkeys(str(schedule.get("kind")) for schedule in schedules)),
+                    _span(stage) if name == "books" else "",
+                    count(phase.get("rows")),
+                    count(phase.get("steps")),
+                    count(phase.get("tokens")),
+                    count(mapped(stage.get("trunk")).get("batch_tokens")) if name != "roles" else "by role",
+                    " / ".join(dict.fromkeys(rate(schedule.get("learning_rate")) for schedule in schedules)),
+                )
+            )
+    return (
+        Table(
+            ("stage", "phase", "schedule", "span", "rows", "steps", "tokens", "batch tokens", "peak rate"),
+            tuple(rows),
+            4,
+            "A row is one pack of context length; tokens count what bears loss. Figures of one pass; a gate's repeat "
+            "walks them again.",
+            "Phases",
+        )
+        if rows
+        else None
+    )
 
 
 def book_table(life: Life) -> Table | None:
     """The books in reading order, with their licences and the tokens they gave."""
     rows = []
     for stage in life.planned:
-        corpus = {book.get("id"): book for book in listed(mapped(life.corpus_stages.get(str(stage.get("name")))).get("books"))}
+        corpus = {
+            book.get("id"): book for book in listed(mapped(life.corpus_stages.get(str(stage.get("name")))).get("books"))
+        }
         for section, books in sections_of(stage):
             for book_id in books:
                 book = mapped(life.books.get(book_id))
                 licence = book.get("licence") or mapped(stage.get("licences")).get(book_id)
-                rows.append((str(stage.get("name")), section, str(book.get("title") or book_id), str(licence or "unknown"),
-                             str(book.get("source") or ABSENT), count(book.get("bytes")),
-                             count(mapped(corpus.get(book_id)).get("tokens"))))
-    return Table(("stage", "section", "book", "licence", "source", "bytes", "tokens"), tuple(rows), 5,
-                 "In reading order. Bytes: UTF-8 of the cleaned book; tokens: training tokens of the book in that stage.", "Books") if rows else None
+                rows.append(
+                    (
+                        str(stage.get("name")),
+                        section,
+                        str(book.get("title") or book_id),
+                        str(licence or "unknown"),
+                        str(book.get("source") or ABSENT),
+                        count(book.get("bytes")),
+                        count(mapped(corpus.get(book_id)).get("tokens")),
+                    )
+                )
+    return (
+        Table(
+            ("stage", "section", "book", "licence", "source", "bytes", "tokens"),
+            tuple(rows),
+            5,
+            "In reading order. Bytes: UTF-8 of the cleaned book; tokens: training tokens of the book in that stage.",
+            "Books",
+        )
+        if rows
+        else None
+    )
 
 
 def corpus_table(life: Life) -> Table | None:
@@ -73,13 +120,29 @@ def corpus_table(life: Life) -> Table | None:
     for stage in life.corpus_stages.values():
         held = mapped(stage.get("held_out"))
         scenes = ", ".join(f"{amount} {kind}" for kind, amount in mapped(stage.get("scenes")).items() if amount)
-        rows.append((
-            str(stage.get("name")), scenes or "none",
-            ", ".join(f"{split} {count(mapped(part).get('passages'))}" for split, part in held.items()) or ABSENT,
-            ", ".join(f"{split} {count(amount)}" for split, amount in mapped(stage.get("items")).items()) or ABSENT,
-            count(stage.get("packs")), count(stage.get("tokens")), count(stage.get("padding_tokens")), real(stage.get("utilisation"))))
-    return Table(("stage", "scenes", "held-out passages", "conflict items", "packs", "tokens", "padding", "filled"), tuple(rows), 4,
-                 "Filled: share of a pack that is not padding. Held-out passages and conflict items by split.", "Prepared corpus") if rows else None
+        rows.append(
+            (
+                str(stage.get("name")),
+                scenes or "none",
+                ", ".join(f"{split} {count(mapped(part).get('passages'))}" for split, part in held.items()) or ABSENT,
+                ", ".join(f"{split} {count(amount)}" for split, amount in mapped(stage.get("items")).items()) or ABSENT,
+                count(stage.get("packs")),
+                count(stage.get("tokens")),
+                count(stage.get("padding_tokens")),
+                real(stage.get("utilisation")),
+            )
+        )
+    return (
+        Table(
+            ("stage", "scenes", "held-out passages", "conflict items", "packs", "tokens", "padding", "filled"),
+            tuple(rows),
+            4,
+            "Filled: share of a pack that is not padding. Held-out passages and conflict items by split.",
+            "Prepared corpus",
+        )
+        if rows
+        else None
+    )
 
 
 def warnings(life: Life) -> list[str]:
@@ -94,17 +157,36 @@ def warnings(life: Life) -> list[str]:
 def fingerprint_tables(life: Life) -> list[Table]:
     """Hashes of what went in, of the order it was declared in, and of what came out."""
     manifest, plan = life.manifest, life.plan
-    heads = [("genome", plan.get("genome_hash")), ("corpus", manifest.get("corpus_hash") or plan.get("corpus_hash")),
-             ("tokenizer", mapped(manifest.get("tokenizer")).get("fingerprint"))]
+    heads = [
+        ("genome", plan.get("genome_hash")),
+        ("corpus", manifest.get("corpus_hash") or plan.get("corpus_hash")),
+        ("tokenizer", mapped(manifest.get("tokenizer")).get("fingerprint")),
+    ]
     heads += [(f"book {book_id}", book.get("fingerprint")) for book_id, book in life.books.items()]
-    roots = [(stage, name, count(mapped(phase).get("rows")), str(phase["root"])) for stage, told in life.corpus_stages.items()
-             for name, phase in mapped(told.get("phases")).items() if mapped(phase).get("root") and mapped(phase).get("rows")]
+    roots = [
+        (stage, name, count(mapped(phase).get("rows")), str(phase["root"]))
+        for stage, told in life.corpus_stages.items()
+        for name, phase in mapped(told.get("phases")).items()
+        if mapped(phase).get("root") and mapped(phase).get("rows")
+    ]
     files = [(stage.folder, name, str(value)) for stage in life.stages for name, value in stage.fingerprints.items()]
     tables = [
-        Table(("what", "SHA-256"), tuple((name, str(value)) for name, value in heads if value), 2, title="What went in", fold="open"),
-        Table(("stage", "phase", "rows", "order root"), tuple((stage, phase, rows, root) for stage, phase, rows, root in roots), 4,
-              "The root chains the SHA-256 of every row in declared order; ontogeny verify recomputes it from consumed.bin, "
-              "the record of what was really fed on all ranks.", title="Declared order", fold="open"),
+        Table(
+            ("what", "SHA-256"),
+            tuple((name, str(value)) for name, value in heads if value),
+            2,
+            title="What went in",
+            fold="open",
+        ),
+        Table(
+            ("stage", "phase", "rows", "order root"),
+            tuple((stage, phase, rows, root) for stage, phase, rows, root in roots),
+            4,
+            "The root chains the SHA-256 of every row in declared order; ontogeny verify recomputes it from "
+            "consumed.bin, the record of what was really fed on all ranks.",
+            title="Declared order",
+            fold="open",
+        ),
         Table(("stage", "file", "SHA-256"), tuple(files), 3, title="What came out", fold="shut"),
     ]
     return [table for table in tables if table.rows]
@@ -114,18 +196,36 @@ def time_table(life: Life) -> Table | None:
     """Seconds by stage and phase, and the share of the probes."""
     spent = spent_times(life)
     total = sum(row.seconds for row in spent)
-    rows = [(row.stage, str(row.pass_number), row.phase, duration(row.seconds), share(row.seconds, total), str(row.entered),
-             count(row.tokens_per_s)) for row in spent]
+    rows = [
+        (
+            row.stage,
+            str(row.pass_number),
+            row.phase,
+            duration(row.seconds),
+            share(row.seconds, total),
+            str(row.entered),
+            count(row.tokens_per_s),
+        )
+        for row in spent
+    ]
     if not rows:
         return None
     probes = sum(row.seconds for row in spent if row.phase == "probes")
     rows.append(("all", "", "", duration(total), share(total, total), "", ""))
     rows.append(("probes", "", "", duration(probes), share(probes, total), "", ""))
-    whole = number(mapped(life.outcome).get("seconds"))
-    rest = f" The whole life took {duration(whole)}; the rest is start-up, preparation and export." if whole else ""
-    return Table(("stage", "pass", "phase", "time", "share", "entered", "tokens/s"), tuple(rows), 3,
-                 "Entered more than once: the life was resumed. tokens/s: median of the logged steps, real tokens only, "
-                 f"never padding.{rest}")
+    whole = lived_seconds(life)
+    rest = (
+        f" The whole life took {duration(whole)}; the rest is start-up, the way between phases, and export."
+        if whole
+        else ""
+    )
+    return Table(
+        ("stage", "pass", "phase", "time", "share", "entered", "tokens/s"),
+        tuple(rows),
+        3,
+        "Entered more than once: the life was resumed. tokens/s: median of the logged steps, real tokens only, "
+        f"never padding.{rest}",
+    )
 
 
 def event_table(life: Life) -> Table | None:
@@ -133,12 +233,26 @@ def event_table(life: Life) -> Table | None:
     events = life.events
     if not events:
         return None
-    start = next((number(event.get("time")) for event in events if event.get("event") in STARTING), number(events[0].get("time")))
-    shown = events if len(events) <= MOST_EVENTS else events[:100] + events[100 - MOST_EVENTS:]
-    cut = "" if shown is events else f" The first 100 and the last {MOST_EVENTS - 100} are shown; all are in events.jsonl."
-    rows = tuple((moment(event.get("time")), _since(event, start), str(event.get("event")), _facts(event)) for event in shown)
-    return Table(("time", "since start", "event", "facts"), rows, 4, f"Begun {moment(start)}.{cut}",
-                 title=plural(len(events), "event"), fold="open" if len(rows) <= 12 else "shut")
+    start = next(
+        (number(event.get("time")) for event in events if event.get("event") in STARTING), number(events[0].get("time"))
+    )
+    shown = events if len(events) <= MOST_EVENTS else events[:100] + events[100 - MOST_EVENTS :]
+    cut = (
+        ""
+        if shown is events
+        else f" The first 100 and the last {MOST_EVENTS - 100} are shown; all are in events.jsonl."
+    )
+    rows = tuple(
+        (moment(event.get("time")), _since(event, start), str(event.get("event")), _facts(event)) for event in shown
+    )
+    return Table(
+        ("time", "since start", "event", "facts"),
+        rows,
+        4,
+        f"Begun {moment(start)}.{cut}",
+        title=plural(len(events), "event"),
+        fold="open" if len(rows) <= 12 else "shut",
+    )
 
 
 def _since(event: dict[str, Any], start: float | None) -> str:
@@ -157,8 +271,10 @@ def _facts(event: dict[str, Any]) -> str:
 
 
 def _span(stage: dict[str, Any]) -> str:
-    return ", ".join(f"{unit}: {count(amount) if number(amount) is not None else amount}"
-                     for unit, amount in mapped(stage.get("span")).items())
+    return ", ".join(
+        f"{unit}: {count(amount) if number(amount) is not None else amount}"
+        for unit, amount in mapped(stage.get("span")).items()
+    )
 
 
 def whole_plan(life: Life) -> str:

@@ -73,7 +73,7 @@ class StageRecord:
     adapters: tuple[str, ...]
 
     def find(self, probe: str, on: str, subject: str = "trunk") -> Measurement | None:
-        """The reported measurement: on the first split of SPLITS that was measured."""
+        """The reported measurement: on the first split of SPLITS that was measured, in its probe's first form."""
         found = [row for row in self.measurements if (row.probe, row.on, row.subject) == (probe, on, subject)]
         order = {split: place for place, split in enumerate(SPLITS)}
         return min(found, key=lambda row: order.get(row.split, len(SPLITS)), default=None)
@@ -129,8 +129,12 @@ def read_life(path: Path) -> Life:
         name=str(mapped(run.read_json("plan.json")).get("name") or Path(path).resolve().name),
         plan=mapped(run.read_json("plan.json")),
         manifest=mapped(run.read_json("corpus/manifest.json")),
-        stages=tuple(sorted((record for folder in run.stage_folders() if (record := _stage(run, folder))),
-                            key=lambda stage: (stage.index, stage.pass_number))),
+        stages=tuple(
+            sorted(
+                (record for folder in run.stage_folders() if (record := _stage(run, folder))),
+                key=lambda stage: (stage.index, stage.pass_number),
+            )
+        ),
         events=tuple(event for event in run.read_jsonl("events.jsonl") if isinstance(event, dict)),
         outcome=run.read_json("outcome.json"),
     )

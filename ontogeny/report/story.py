@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass
 
 from ontogeny.report.figures import count, duration, plural, sentence_list
-from ontogeny.report.read import Life, Measurement, StageRecord, number
+from ontogeny.report.read import Life, Measurement, StageRecord
+from ontogeny.report.times import lived_seconds
 
 BITS = "bits_per_byte"
 
@@ -53,7 +54,11 @@ def difference(before: Measurement, after: Measurement) -> tuple[float | None, f
         return None, None, None
     if after.low is None or after.high is None or before.low is None or before.high is None:
         return a - b, None, None
-    return (a - b, a - b - math.hypot(a - after.low, before.high - b), a - b + math.hypot(after.high - a, b - before.low))
+    return (
+        a - b,
+        a - b - math.hypot(a - after.low, before.high - b),
+        a - b + math.hypot(after.high - a, b - before.low),
+    )
 
 
 def changes(life: Life) -> list[Change]:
@@ -83,9 +88,10 @@ def tokens_seen(life: Life) -> float:
 def outcome_sentence(life: Life) -> str:
     """How the life ended, or how far it is."""
     ended = life.outcome or {}
-    reached = sum(bool(stage.measurements) for stage in life.trained)
-    walked = f"{plural(len(life.stage_names), 'stage')} planned, {count(reached)} measured, {count(tokens_seen(life))} tokens read"
-    seconds = number(ended.get("seconds"))
+    reached = len({stage.name for stage in life.trained if stage.measurements})
+    stages = plural(len(life.stage_names), "stage")
+    walked = f"{stages} planned, {count(reached)} measured, {count(tokens_seen(life))} tokens read"
+    seconds = lived_seconds(life)
     took = f" in {duration(seconds)}" if seconds is not None else ""
     at = f" at stage {ended['stage']}" if ended.get("stage") else ""
     return {
@@ -98,11 +104,15 @@ def outcome_sentence(life: Life) -> str:
 
 def change_sentence(found: list[Change]) -> str:
     """What the stages did to the held-out bits per byte of their own text; a rise is said as loudly as a fall."""
-    by = {verdict: [change.stage for change in found if change.verdict == verdict]
-          for verdict in ("fell", "rose", "unclear", "unmeasured")}
+    by = {
+        verdict: [change.stage for change in found if change.verdict == verdict]
+        for verdict in ("fell", "rose", "unclear", "unmeasured")
+    }
     measured = len(found) - len(by["unmeasured"])
     if not measured:
-        return "Held-out text has not been measured both before and after any stage yet, so nothing can be said about learning."
+        return (
+            "Held-out text has not been measured both before and after a stage: nothing can be said about learning."
+        )
     if len(by["fell"]) == len(found):
         which = "the one stage" if len(found) == 1 else f"each of the {len(found)} stages"
         return f"Held-out bits per byte of its own text fell in {which}; no 95 % interval of a change holds 0."
@@ -126,4 +136,5 @@ def forgetting_sentence(found: list[Change]) -> str:
     worst = max(known, key=lambda change: change.forgotten or 0.0)
     rises = sum((change.forgotten or 0.0) > 0 for change in known)
     largest = f"; the largest rise is {worst.forgotten:.3f} ({worst.stage})" if rises else ""
-    return f"By the last measurement, {rises} of {plural(len(known), 'earlier stage')} stood higher than right after being read{largest}."
+    earlier = plural(len(known), "earlier stage")
+    return f"By the last measurement, {rises} of {earlier} stood higher than right after being read{largest}."

@@ -8,6 +8,7 @@ from ontogeny.report.figures import ABSENT, count, interval, plural, rate, real,
 from ontogeny.report.plots import RESOLUTION
 from ontogeny.report.read import Life, Measurement, StageRecord, listed, mapped, number
 from ontogeny.report.story import BITS, Change
+from ontogeny.report.times import where
 
 VERDICTS = {"fell": "fell", "rose": "ROSE", "unclear": "no change shown", "unmeasured": "not measured"}
 
@@ -27,20 +28,32 @@ class Table:
 
 def change_table(found: list[Change]) -> Table:
     """Each stage's effect on its own held-out text, and what was left of it at the end."""
-    rows = tuple((
-        change.stage, VERDICTS[change.verdict],
-        f"{signed(change.delta)}\n{_ends(change.low, change.high)}" if change.delta is not None else ABSENT,
-        _with_ends(change.before), _with_ends(change.after),
-        _with_ends(change.at_end), signed(change.forgotten), _count_of(change.after), str(change.passes or ABSENT),
-    ) for change in found)
+    rows = tuple(
+        (
+            change.stage,
+            VERDICTS[change.verdict],
+            f"{signed(change.delta)}\n{_ends(change.low, change.high)}" if change.delta is not None else ABSENT,
+            _with_ends(change.before),
+            _with_ends(change.after),
+            _with_ends(change.at_end),
+            signed(change.forgotten),
+            _count_of(change.after),
+            str(change.passes or ABSENT),
+        )
+        for change in found
+    )
     split = next((change.after.split for change in found if change.after and change.after.split), "")
     return Table(
-        ("stage", "verdict", "change [95 %]", "before it", "after it", "at the end", "forgotten", "n", "passes"), rows, 2,
-        f"Held-out bits per byte of the trunk{f', split ‘{split}’' if split else ''}; lower is better; n counts held-out passages. "
-        "The interval of a change takes its two measurements as independent, though both score the same passages, so it errs on "
-        "the wide side. Forgotten: the value at the last measurement minus the value right after the stage. Intervals "
-        "cover the choice of passages, not the luck of the seed: that an order of books matters takes several lives and control arms.",
-        loud=frozenset(place for place, change in enumerate(found) if change.verdict == "rose"))
+        ("stage", "verdict", "change [95 %]", "before it", "after it", "at the end", "forgotten", "n", "passes"),
+        rows,
+        2,
+        f"Held-out bits per byte of the trunk{f', split ‘{split}’' if split else ''}; lower is better; n: held-out "
+        "passages. The interval of a change takes its two measurements as independent, though both score the same "
+        "passages, so it errs on the wide side. Forgotten: the value at the last measurement minus the value right "
+        "after the stage. Intervals cover the choice of passages, not the luck of the seed: that an order of books "
+        "matters takes several lives and control arms.",
+        loud=frozenset(place for place, change in enumerate(found) if change.verdict == "rose"),
+    )
 
 
 def forgetting_table(life: Life) -> Table | None:
@@ -49,23 +62,47 @@ def forgetting_table(life: Life) -> Table | None:
     if not measured:
         return None
     rows = [(stage.folder, *(_with_ends(stage.find(BITS, on)) for on in life.stage_names)) for stage in measured]
-    last = [next((found for stage in reversed(measured) if (found := stage.find(BITS, on))), None) for on in life.stage_names]
+    last = [
+        next((found for stage in reversed(measured) if (found := stage.find(BITS, on))), None)
+        for on in life.stage_names
+    ]
     rows.append(("n", *(_count_of(row) for row in last)))
-    return Table(("measured after", *life.stage_names), tuple(rows), note="Bits per byte with 95 % bootstrap intervals over "
-                 "held-out passages; n is the number of passages scored.", title="The same with intervals")
+    return Table(
+        ("measured after", *life.stage_names),
+        tuple(rows),
+        note="Bits per byte with 95 % bootstrap intervals over held-out passages; n is the number of passages scored.",
+        title="The same with intervals",
+    )
 
 
 def probe_tables(life: Life) -> list[Table]:
     """Every row of every probes.json, a table a stage; the last one stands open."""
     measured = [stage for stage in life.stages if stage.measurements]
-    return [Table(
-        ("probe", "subject", "on", "split", "form", "unit", "better", "value", "95 % interval", "chance", "n"),
-        tuple((row.probe, row.subject, row.on or ABSENT, row.split or ABSENT, row.form or ABSENT, row.unit or ABSENT,
-               "higher" if row.higher_is_better else "lower", real(row.value), interval(row), real(row.chance),
-               count(row.n)) for row in stage.measurements),
-        7, title=f"After {stage.folder}: {plural(len(stage.measurements), 'row')}",
-        fold="open" if stage is measured[-1] else "shut",
-    ) for stage in measured]
+    return [
+        Table(
+            ("probe", "subject", "on", "split", "form", "unit", "better", "value", "95 % interval", "chance", "n"),
+            tuple(
+                (
+                    row.probe,
+                    row.subject,
+                    row.on or ABSENT,
+                    row.split or ABSENT,
+                    row.form or ABSENT,
+                    row.unit or ABSENT,
+                    "higher" if row.higher_is_better else "lower",
+                    real(row.value),
+                    interval(row),
+                    real(row.chance),
+                    count(row.n),
+                )
+                for row in stage.measurements
+            ),
+            7,
+            title=f"After {stage.folder}: {plural(len(stage.measurements), 'row')}",
+            fold="open" if stage is measured[-1] else "shut",
+        )
+        for stage in measured
+    ]
 
 
 def gate_table(life: Life) -> Table | None:
@@ -75,13 +112,29 @@ def gate_table(life: Life) -> Table | None:
     for stage in stages:
         gate = mapped(stage.gate)
         ruled = gate.get("rule") is not None
-        rows.append((stage.folder, rule_sentence(gate.get("rule")),
-                     ("yes" if gate.get("passed") else "NO") if ruled else ABSENT, str(gate.get("decision") or ABSENT),
-                     real(gate.get("value")) if ruled else ABSENT, real(gate.get("bound")) if ruled else ABSENT))
+        rows.append(
+            (
+                stage.folder,
+                rule_sentence(gate.get("rule")),
+                ("yes" if gate.get("passed") else "NO") if ruled else ABSENT,
+                str(gate.get("decision") or ABSENT),
+                real(gate.get("value")) if ruled else ABSENT,
+                real(gate.get("bound")) if ruled else ABSENT,
+            )
+        )
     loud = frozenset(place for place, row in enumerate(rows) if row[2] == "NO")
-    return Table(("after", "rule", "passed", "decision", "worse end", "bound"), tuple(rows), 4,
-                 "A gate compares the worse end of the probe's 95 % interval with its bound. A repeat is a new pass over "
-                 "the same packs in the same order, with a schedule of its own.", loud=loud) if rows else None
+    return (
+        Table(
+            ("after", "rule", "passed", "decision", "worse end", "bound"),
+            tuple(rows),
+            4,
+            "A gate compares the worse end of the probe's 95 % interval with its bound. A repeat is a new pass over "
+            "the same packs in the same order, with a schedule of its own.",
+            loud=loud,
+        )
+        if rows
+        else None
+    )
 
 
 def rule_sentence(rule: object) -> str:
@@ -89,9 +142,15 @@ def rule_sentence(rule: object) -> str:
     if not isinstance(rule, dict):
         return str(rule) if rule else "no gate"
     bound = "below" if rule.get("below") is not None else "above"
-    repeats = f", at most {plural(int(number(rule.get('max_repeats')) or 0), 'time')}" if rule.get("otherwise") == "repeat" else ""
-    return (f"{rule.get('probe')} of {rule.get('subject', 'trunk')} on {rule.get('on')} {bound} {rule.get(bound)}, "
-            f"otherwise {rule.get('otherwise', 'end')}{repeats}")
+    repeats = (
+        f", at most {plural(int(number(rule.get('max_repeats')) or 0), 'time')}"
+        if rule.get("otherwise") == "repeat"
+        else ""
+    )
+    return (
+        f"{rule.get('probe')} of {rule.get('subject', 'trunk')} on {rule.get('on')} {bound} {rule.get(bound)}, "
+        f"otherwise {rule.get('otherwise', 'end')}{repeats}"
+    )
 
 
 def role_table(life: Life) -> Table | None:
@@ -102,25 +161,57 @@ def role_table(life: Life) -> Table | None:
         spec = mapped(planned.get(stage.name))
         told = mapped(mapped(life.corpus_stages.get(stage.name)).get("phases")) or mapped(spec.get("phases"))
         told = mapped(told.get("roles"))
-        trained = dict.fromkeys([*mapped(told.get("rows_by_role")), *stage.adapters,
-                                 *(role for step in stage.steps for role in step.roles)])
+        trained = dict.fromkeys(
+            [*mapped(told.get("rows_by_role")), *stage.adapters, *(role for step in stage.steps for role in step.roles)]
+        )
         rows += [_role_row(life, stage, role, mapped(mapped(spec.get("roles")).get(role)), told) for role in trained]
-    return Table(
-        ("after", "role", "adapter", "rows", "tokens", "rank", "rate", "last loss", "norm of B", "conflict resolution", "n"),
-        tuple(rows), 3, "Rows fed and loss-bearing tokens of the role's own turns; rank of its LoRA; peak learning rate; last "
-        "logged loss in nats per token; L2 norm of the adapter's lora_B matrices (0 would mean that it learned nothing); "
-        "conflict resolution on the stage just read, 95 % interval.") if rows else None
+    return (
+        Table(
+            (
+                "after",
+                "role",
+                "adapter",
+                "rows",
+                "tokens",
+                "rank",
+                "rate",
+                "last loss",
+                "norm of B",
+                "conflict resolution",
+                "n",
+            ),
+            tuple(rows),
+            3,
+            "Rows fed and loss-bearing tokens of the role's own turns; rank of its LoRA; peak learning rate; last "
+            "logged loss in nats per token; L2 norm of the adapter's lora_B matrices (0: it learned nothing); "
+            "conflict resolution on the stage just read, 95 % interval.",
+        )
+        if rows
+        else None
+    )
 
 
 def _role_row(life: Life, stage: StageRecord, role: str, spec: dict, told: dict) -> tuple[str, ...]:
     losses = [step.roles[role].loss_nats for step in stage.steps if role in step.roles]
-    norms = [mapped(event.get("lora_B_norm")).get(role) for event in life.events
-             if event.get("stage") == stage.name and (number(event.get("pass")) or 1) == stage.pass_number]
+    norms = [
+        mapped(event.get("lora_b_norm")).get(role)
+        for event in life.events
+        if "lora_b_norm" in event and where(event) == (stage.name, stage.pass_number)
+    ]
     score = stage.find(RESOLUTION, stage.name, role)
-    return (stage.folder, role, "exported" if role in stage.adapters else "not there", count(mapped(told.get("rows_by_role")).get(role)),
-            count(mapped(told.get("tokens_by_role")).get(role)), count(spec.get("rank")), rate(spec.get("learning_rate")),
-            real(losses[-1] if losses else None), real(next((norm for norm in reversed(norms) if norm is not None), None)),
-            _with_ends(score), _count_of(score))
+    return (
+        stage.folder,
+        role,
+        "exported" if role in stage.adapters else "not there",
+        count(mapped(told.get("rows_by_role")).get(role)),
+        count(mapped(told.get("tokens_by_role")).get(role)),
+        count(spec.get("rank")),
+        rate(spec.get("learning_rate")),
+        real(losses[-1] if losses else None),
+        real(next((norm for norm in reversed(norms) if norm is not None), None)),
+        _with_ends(score),
+        _count_of(score),
+    )
 
 
 def sample_groups(life: Life) -> list[tuple[str, str, list[str]]]:
@@ -149,9 +240,11 @@ def licence_list(life: Life) -> list[tuple[str, list[str]]]:
 
 def sections_of(stage: dict) -> list[tuple[str, list[str]]]:
     """The sections of a planned stage: name and book ids, in order."""
-    return [(str(section[0]), [str(book) for book in listed(section[1])])
-            for section in listed(stage.get("sections")) if isinstance(section, list) and len(section) == 2]
-
+    return [
+        (str(section[0]), [str(book) for book in listed(section[1])])
+        for section in listed(stage.get("sections"))
+        if isinstance(section, list) and len(section) == 2
+    ]
 
 
 def _with_ends(row: Measurement | None) -> str:

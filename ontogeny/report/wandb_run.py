@@ -33,7 +33,11 @@ def choose_opener(run_dir: Path) -> tuple[Opener | None, bool]:
 
     None where W&B is switched off or not installed; offline where no key is configured."""
     mode = os.environ.get("WANDB_MODE", "").lower()
-    if mode in OFF or os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1") or not importlib.util.find_spec("wandb"):
+    if (
+        mode in OFF
+        or os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1")
+        or not importlib.util.find_spec("wandb")
+    ):
         return None, False
     online = mode not in ("offline", "dryrun") and has_key()
     quiet_environment(run_dir)
@@ -58,8 +62,11 @@ def has_key() -> bool:
 def quiet_environment(run_dir: Path) -> None:
     """W&B's own switches: no word on the terminal, no report of its errors, its caches inside the run."""
     for name, value in {
-        "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false", "WANDB_CONSOLE": "off",
-        "WANDB_CACHE_DIR": str(run_dir / "wandb" / "cache"), "WANDB_DATA_DIR": str(run_dir / "wandb" / "data"),
+        "WANDB_SILENT": "true",
+        "WANDB_ERROR_REPORTING": "false",
+        "WANDB_CONSOLE": "off",
+        "WANDB_CACHE_DIR": str(run_dir / "wandb" / "cache"),
+        "WANDB_DATA_DIR": str(run_dir / "wandb" / "data"),
     }.items():
         os.environ.setdefault(name, value)
 
@@ -71,12 +78,25 @@ class WandbRun:
         import wandb
 
         self.run = wandb.init(
-            id=facts["id"], name=facts["name"], group=facts["group"], job_type=facts["job_type"],
-            project=os.environ.get("WANDB_PROJECT") or facts["project"], config=facts["config"], dir=str(run_dir),
-            mode="online" if online else "offline", resume="allow" if online else None,
+            id=facts["id"],
+            name=facts["name"],
+            group=facts["group"],
+            job_type=facts["job_type"],
+            project=os.environ.get("WANDB_PROJECT") or facts["project"],
+            config=facts["config"],
+            dir=str(run_dir),
+            mode="online" if online else "offline",
+            resume="allow" if online else None,
             settings=wandb.Settings(
-                silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True, x_disable_meta=True,
-                x_save_requirements=False, finish_timeout=FINISH_S),
+                silent=True,
+                console="off",
+                disable_git=True,
+                save_code=False,
+                x_disable_stats=True,
+                x_disable_meta=True,
+                x_save_requirements=False,
+                finish_timeout=FINISH_S,
+            ),
         )
         self.run.define_metric(AXIS)
         self.run.define_metric("*", step_metric=AXIS)

@@ -12,8 +12,17 @@ from ontogeny.report.figures import ABSENT, count, duration, real
 from ontogeny.report.follow import Follower
 from ontogeny.report.read import listed, logged_step, mapped, number, stage_of
 
-TOLD = ("life_started", "resumed", "interrupted", "phase_entered", "probes_measured", "gate_decided", "stage_ended", "warning",
-        "life_ended")
+TOLD = (
+    "life_started",
+    "resumed",
+    "interrupted",
+    "phase_entered",
+    "probes_measured",
+    "gate_decided",
+    "stage_ended",
+    "warning",
+    "life_ended",
+)
 
 
 def progress_line(run: RunDirectory) -> str:
@@ -33,7 +42,9 @@ def step_line(folder: str, line: dict[str, Any], plan: dict[str, Any]) -> str:
     step = logged_step(line)
     if step is None:
         return ""
-    planned = next((stage for stage in listed(plan.get("stages")) if mapped(stage).get("name") == stage_of(folder)[1]), None)
+    planned = next(
+        (stage for stage in listed(plan.get("stages")) if mapped(stage).get("name") == stage_of(folder)[1]), None
+    )
     steps = number(mapped(mapped(mapped(planned).get("phases")).get(step.phase)).get("steps"))
     done = f"{step.phase} {count(step.step)}" + (f"/{count(steps)}" if steps else "")
     if step.roles:
@@ -43,7 +54,9 @@ def step_line(folder: str, line: dict[str, Any], plan: dict[str, Any]) -> str:
     else:
         loss = f"{real(step.loss_nats)} nats/token"
     speed = f"{count(step.tokens_per_s)} tokens/s"
-    return "  ".join((folder, done, loss, *([speed] if speed[0] != ABSENT else []), f"{count(step.tokens_seen)} tokens"))
+    return "  ".join(
+        (folder, done, loss, *([speed] if speed[0] != ABSENT else []), f"{count(step.tokens_seen)} tokens")
+    )
 
 
 def ending(run: RunDirectory) -> str:
@@ -62,23 +75,36 @@ def event_line(event: dict[str, Any]) -> str:
     return f"-- {str(event['event']).replace('_', ' ')}{': ' + ', '.join(facts) if facts else ''}"
 
 
-def watch(run_dir: Path, out: TextIO, *, poll_s: float = 1.0, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Prints a line for each event and the newest logged step at each look, until outcome.json says the life ended."""
-    run = RunDirectory(run_dir)
-    events = Follower(run.path / "events.jsonl")
-    followers: dict[str, Follower] = {}
-    plan: dict[str, Any] = {}
-    while True:
-        ended = mapped(run.read_json("outcome.json"))  # read before the rest, so that nothing written before it is missed
-        plan = plan or mapped(run.read_json("plan.json"))
-        lines = [event_line(event) for event in events.new_records()]
-        for folder in run.stage_folders():
-            follower = followers.setdefault(folder.name, Follower(folder / "metrics.jsonl"))
+class Watcher:
+    """Tells what is new in a run's files at each look."""
+
+    def __init__(self, run_dir: Path, tell: Callable[[str], None]):
+        self.run, self.tell = RunDirectory(run_dir), tell
+        self.events = Follower(self.run / "events.jsonl")
+        self.metrics: dict[str, Follower] = {}
+        self.plan: dict[str, Any] = {}
+
+    def look(self) -> None:
+        """A line for each new event, and the newest logged step of each stage that moved."""
+        self.plan = self.plan or mapped(self.run.read_json("plan.json"))
+        lines = [event_line(event) for event in self.events.new_records()]
+        for folder in self.run.stage_folders():
+            follower = self.metrics.setdefault(folder.name, Follower(folder / "metrics.jsonl"))
             steps = [line for line in follower.new_records() if logged_step(line)]
-            lines += [step_line(folder.name, line, plan) for line in steps[-1:]]
+            lines += [step_line(folder.name, line, self.plan) for line in steps[-1:]]
         for line in filter(None, lines):
-            print(line, file=out, flush=True)
+            self.tell(line)
+
+
+def watch(run_dir: Path, out: TextIO, *, poll_s: float = 1.0, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Prints what is new at each look, until outcome.json says that the life ended."""
+    watcher = Watcher(run_dir, lambda line: print(line, file=out, flush=True))
+    while True:
+        ended = mapped(
+            watcher.run.read_json("outcome.json")
+        )  # before the look, so that nothing written earlier is missed
+        watcher.look()
         if ended:
-            print(ending(run), file=out, flush=True)
+            watcher.tell(ending(watcher.run))
             return
         sleep(poll_s)

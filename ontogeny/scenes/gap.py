@@ -16,7 +16,8 @@ MIN_SENTENCE_CHARS, MAX_SENTENCE_CHARS = 25, 280
 QUOTED_WORDS = 9
 NAMED_WORDS = 3
 BLANKS = (" ", "\n")
-_ABBREVIATIONS = "Mr Mrs Dr St Mt Lt Jr Sr No vs ca etc e.g i.e т.е т.к гг св".split()
+_ABBREVIATIONS = ("Mr", "Mrs", "Dr", "St", "Mt", "Lt", "Jr", "Sr", "No", "vs", "ca", "etc", "e.g", "i.e", "т.е",
+                  "т.к", "гг", "св")
 _NO_END = "".join(rf"(?<!\b{re.escape(short)}\.)" for short in _ABBREVIATIONS)
 _SENTENCE_END = re.compile(rf"""(?<=[.!?…])(?<!\b[^\W\d_]\.){_NO_END}["'”’»)\]]*\s+(?=["'“‘«(\[]*[A-ZА-ЯЁ0-9])""")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -103,7 +104,7 @@ def make_gap_scene(paragraph: str, attempts: Sequence[str], *, language: str, sc
         if not lacking:
             continue
         question = ask(before.text, after.text, table, rng)
-        named = f" {table.and_word} ".join(f'"{word}"' for word in lacking)
+        named = f" {table.and_word} ".join(table.quoted.format(word) for word in lacking)
         turns = (Turn("teacher", "question", question), Turn("student", "attempt", attempt),
                  Turn("critic", "objection", rng.choice(table.objections).format(words=named)),
                  Turn("reformulator", "repair", repair_text(paragraph, sentence)))

@@ -13,7 +13,7 @@ class LanguageTable:
 
     `connectives` link a sentence to the one before it; longer ones stand first. `small_words` carry no
     content. `labels` name speakers where capitalising the role's name would not do. `missing` are the
-    teacher's questions, `objections` the critic's answers, as format strings."""
+    teacher's questions, `objections` the critic's answers, `quoted` a quoted word, as format strings."""
 
     connectives: tuple[str, ...]
     small_words: frozenset[str]
@@ -21,6 +21,11 @@ class LanguageTable:
     missing: tuple[str, ...]
     objections: tuple[str, ...]
     and_word: str
+    quoted: str
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 ENGLISH = LanguageTable(
@@ -30,13 +35,13 @@ ENGLISH = LanguageTable(
         "therefore", "because", "however", "consequently", "nevertheless", "moreover", "otherwise", "accordingly",
         "thus", "hence", "since", "although", "though", "then", "so", "but", "yet", "for", "and", "while", "when", "if",
     ),
-    small_words=frozenset((
+    small_words=_words(
         "about above after again against also although among another because been before being below between both "
         "came come could does doing done down each even every from give given goes going have having here hers "
         "himself however into itself just like made make many more most much must never none only other ours over "
         "said same says shall should since some such take than that their them themselves then there therefore these "
         "they thing things this those though through thus together under unto until upon very went were what when "
-        "where whether which while whom whose will with within without would your yours").split()
+        "where whether which while whom whose will with within without would your yours"
     ),
     labels={},
     missing=(
@@ -52,6 +57,7 @@ ENGLISH = LanguageTable(
         "No. After your sentence, {words} would come from nowhere.",
     ),
     and_word="and",
+    quoted='"{}"',
 )
 
 RUSSIAN = LanguageTable(
@@ -61,13 +67,13 @@ RUSSIAN = LanguageTable(
         "значит", "итак", "хотя", "иначе", "впрочем", "между тем", "тогда", "затем", "ибо", "зато", "но", "а", "и",
         "если", "когда",
     ),
-    small_words=frozenset((
+    small_words=_words(
         "было были быть весь всего всем всех всё ведь вдруг даже для другой если есть ещё еще зачем здесь из-под или "
         "какая какой когда кого которая которое которые который которого которой котором которую кто лишь между меня "
         "мною могли может можно мой надо него неё нибудь никогда ничего однако одна один опять очень перед после "
         "потом потому почти при про раз разве своего своей своих свою себе себя сейчас сказал сказала так такая такой "
         "также там тебе тебя тогда того тоже только тот тут уже хорошо хоть хотя чего чем через что чтоб чтобы этого "
-        "этой этом этот эту эти").split()
+        "этой этом этот эту эти"
     ),
     labels={"student": "Ученик", "teacher": "Учитель", "critic": "Критик", "reformulator": "Редактор"},
     missing=(
@@ -81,6 +87,7 @@ RUSSIAN = LanguageTable(
         "Посмотри, что идёт потом: {words}. Твоё предложение нас туда не приводит.",
     ),
     and_word="и",
+    quoted="«{}»",
 )
 
 TABLES = {"en": ENGLISH, "ru": RUSSIAN}

@@ -281,6 +281,8 @@ def start_distributed(threads: int, seed: int) -> tuple[int, int]:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
+    # DeepSpeed would compile a shared-memory all-reduce at first use: a minute, and a compiler; gloo needs neither
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     try:
         deepspeed.init_distributed(dist_backend="gloo" if get_accelerator().device_name() == "cpu" else None,
                                    verbose=False)

@@ -12,8 +12,27 @@ from made_run import make_run
 from ontogeny.report.page import write_report
 
 CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-SECTIONS = ("headline", "loss", "forgetting", "probes", "gates", "roles", "samples", "plan", "fingerprints", "timing", "events", "again")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SECTIONS = (
+    "headline",
+    "loss",
+    "forgetting",
+    "probes",
+    "gates",
+    "roles",
+    "samples",
+    "plan",
+    "fingerprints",
+    "timing",
+    "events",
+    "again",
+)
 CHARTS = ("loss", "rate", "roles", "forgetting", "resolution")
 WIDTHS = (390, 1280)
 
@@ -33,8 +52,10 @@ def browser():
 def reports(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lives")
     kinds = {"done": 3, "six": 6, "interrupted": 3, "gate_ended": 3, "unprobed": 1}
-    made = {kind: write_report(make_run(folder / kind, kind="done" if kind == "six" else kind, stages=stages))
-            for kind, stages in kinds.items()}
+    made = {
+        kind: write_report(make_run(folder / kind, kind="done" if kind == "six" else kind, stages=stages))
+        for kind, stages in kinds.items()
+    }
     (folder / "empty").mkdir()
     return {**made, "empty": write_report(folder / "empty")}
 
@@ -80,9 +101,12 @@ def test_every_chart_is_drawn_once_fits_and_is_told_in_words(visit, width):
         box = drawings.locator("svg").bounding_box()
         assert box["width"] > 250 and box["height"] > 120 and box["x"] + box["width"] <= width
         assert len(drawings.get_attribute("aria-label")) > 30
-        smallest = page.evaluate("""chart => Math.min(...[...document.querySelectorAll(`#chart-${chart} svg text`)]
+        smallest = page.evaluate(
+            """chart => Math.min(...[...document.querySelectorAll(`#chart-${chart} svg text`)]
             .filter(text => text.getBoundingClientRect().width && text.textContent.trim())
-            .map(text => text.getBoundingClientRect().height))""", chart)
+            .map(text => text.getBoundingClientRect().height))""",
+            chart,
+        )
         assert smallest > 8, f"{chart} has text of {smallest} px"
 
 
@@ -133,8 +157,9 @@ def test_in_print_everything_stands_open_on_paper(visit):
 
 def contrast(first: str, second: str) -> float:
     """WCAG's contrast ratio of two CSS colours."""
+
     def light(colour: str) -> float:
-        parts = [int(part) / 255 for part in colour[colour.index("(") + 1:-1].split(",")[:3]]
+        parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
         red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 

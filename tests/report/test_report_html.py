@@ -49,7 +49,7 @@ def test_ids_are_unique_and_every_reference_has_its_id(tmp_path):
     page = write_report(make_run(tmp_path / "life")).read_text("utf-8")
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
-    assert set(re.findall(r'url\(#([^)]+)\)', page)) | set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+    assert set(re.findall(r"url\(#([^)]+)\)", page)) | set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
 
 
 def test_equal_run_directories_give_equal_pages(tmp_path):
@@ -87,8 +87,16 @@ def test_every_chart_is_drawn_well_formed_and_named(tmp_path):
 
 def test_charts_of_a_life_without_figures_are_left_out(tmp_path):
     life = read_life(tmp_path)
-    assert [make(life) for make in (plots.loss_chart, plots.rate_chart, plots.roles_chart, plots.forgetting_chart,
-                                    plots.resolution_chart)] == [None] * 5
+    assert [
+        make(life)
+        for make in (
+            plots.loss_chart,
+            plots.rate_chart,
+            plots.roles_chart,
+            plots.forgetting_chart,
+            plots.resolution_chart,
+        )
+    ] == [None] * 5
 
 
 def test_many_steps_are_thinned_and_that_is_said(tmp_path):
@@ -124,7 +132,11 @@ def test_the_cards_front_matter_is_yaml(tmp_path):
 
     card = make_card(read_life(make_run(tmp_path / "life")), "life")
     front = YAML(typ="safe").load(card.split("---\n")[1])
-    assert front["book_licences"] == ["CC-BY-SA-3.0", "MIT"] and front["language"] == ["en"] and front["license"] == "other"
+    assert (
+        front["book_licences"] == ["CC-BY-SA-3.0", "MIT"]
+        and front["language"] == ["en"]
+        and front["license"] == "other"
+    )
     assert "The primer tales \\| a book" in card and "fell in each of the 3 stages" in card
 
 

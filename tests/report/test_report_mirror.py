@@ -55,7 +55,8 @@ def test_a_run_a_stage_with_every_row(tmp_path):
     path = made(tmp_path, kind="gate_ended")
     runs = mirrored(path)
     assert [run["facts"]["name"] for run in runs] == [
-        f"seedling {folder}" for folder in ("00-conception", "01-primer", "02-lexicon", "03-school", "03-school.2")]
+        f"seedling {folder}" for folder in ("00-conception", "01-primer", "02-lexicon", "03-school", "03-school.2")
+    ]
     assert len({run["facts"]["group"] for run in runs}) == 1 and len({run["facts"]["id"] for run in runs}) == 5
     for run in runs[1:]:
         lines = lines_of(path, run["facts"]["config"]["folder"])
@@ -79,7 +80,10 @@ def test_an_interrupted_stage_goes_on_online_and_has_a_named_successor_offline(t
     path = made(tmp_path, kind="interrupted")
     first = mirrored(path)[-1]
     for step in (65, 70):
-        append(path / "stages/03-school/metrics.jsonl", {"phase": "books", "step": step, "tokens_seen": 9e5 + step, "loss_nats": 7.0})
+        append(
+            path / "stages/03-school/metrics.jsonl",
+            {"phase": "books", "step": step, "tokens_seen": 9e5 + step, "loss_nats": 7.0},
+        )
     before = (path / "wandb/mirror.json").read_text("utf-8")
     online = mirrored(path, resumes=True)
     assert [run["facts"]["id"] for run in online] == [first["facts"]["id"]]
@@ -103,7 +107,21 @@ def test_a_file_that_is_cut_back_while_followed(tmp_path):
     mirror.sweep()
     mirror.sweep()
     assert len(listener.runs) == 1
-    assert [row["books/step"] for row in listener.runs[0]["rows"]] == [5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 25]
+    assert [row["books/step"] for row in listener.runs[0]["rows"]] == [
+        5,
+        10,
+        15,
+        20,
+        25,
+        30,
+        35,
+        40,
+        45,
+        50,
+        55,
+        60,
+        25,
+    ]
 
 
 def test_it_follows_until_the_outcome_stands(tmp_path):
@@ -112,7 +130,10 @@ def test_it_follows_until_the_outcome_stands(tmp_path):
     mirror = Mirror(RunDirectory(path), listener.open, False)
     thread = threading.Thread(target=follow, args=(mirror, True, threading.Event()), kwargs={"poll_s": 0.02})
     thread.start()
-    append(path / "stages/01-primer/metrics.jsonl", {"phase": "books", "step": 65, "tokens_seen": 130_000, "loss_nats": 6.0})
+    append(
+        path / "stages/01-primer/metrics.jsonl",
+        {"phase": "books", "step": 65, "tokens_seen": 130_000, "loss_nats": 6.0},
+    )
     dump(path / "outcome.json", {"outcome": "interrupted"})
     thread.join(timeout=10)
     assert not thread.is_alive() and listener.runs[0]["rows"][-1]["tokens_seen"] == 130_000
@@ -128,10 +149,15 @@ def test_it_outlives_its_parent_by_a_bounded_time(tmp_path):
 
 
 def test_figures_have_flat_names():
-    assert flat({"phase": "roles", "step": 2, "pass": 1, "tokens_seen": 5, "loss_nats": {"critic": 2.5}, "bits_per_byte": None}) == {
-        "roles/step": 2.0, "roles/critic/loss_nats": 2.5}
+    assert flat(
+        {"phase": "roles", "step": 2, "pass": 1, "tokens_seen": 5, "loss_nats": {"critic": 2.5}, "bits_per_byte": None}
+    ) == {"roles/step": 2.0, "roles/critic/loss_nats": 2.5}
     assert probe_figures([{"probe": "p", "subject": "trunk", "on": "s", "value": 1, "ci95": [0, 2], "n": 4}]) == {
-        "probes/p/trunk/s": 1.0, "probes/p/trunk/s/low": 0.0, "probes/p/trunk/s/high": 2.0, "probes/p/trunk/s/n": 4}
+        "probes/p/trunk/s": 1.0,
+        "probes/p/trunk/s/low": 0.0,
+        "probes/p/trunk/s/high": 2.0,
+        "probes/p/trunk/s/n": 4,
+    }
 
 
 def test_ids_do_not_change_with_the_place(tmp_path):
@@ -143,8 +169,15 @@ def run_mirror(path, tmp_path, **environment):
     """The real process, without any key of whoever runs the tests."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WANDB") and name != "NETRC"}
     clean |= {"HOME": str(tmp_path), **environment}
-    return subprocess.run([sys.executable, "-m", "ontogeny.report.mirror", str(path), "--follow"], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=120, env=clean, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "ontogeny.report.mirror", str(path), "--follow"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=clean,
+        check=False,
+    )
 
 
 def test_switched_off_it_leaves_nothing(tmp_path):
@@ -189,10 +222,16 @@ def test_wandb_itself_offline_holds_every_row(tmp_path):
     for file in path.glob("wandb/offline-run-*/*.wandb"):
         records = list(records_of(file))
         run = next(record.run for record in records if record.WhichOneof("record_type") == "run")
-        told[run.display_name] = [{"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
-                                  for record in records if record.WhichOneof("record_type") == "history"]
+        told[run.display_name] = [
+            {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
+            for record in records
+            if record.WhichOneof("record_type") == "history"
+        ]
         assert run.run_group.startswith("seedling-") and run.project == "ontogeny"
-        assert any(record.WhichOneof("record_type") == "metric" and record.metric.step_metric == "tokens_seen" for record in records)
+        assert any(
+            record.WhichOneof("record_type") == "metric" and record.metric.step_metric == "tokens_seen"
+            for record in records
+        )
     assert set(told) == {"seedling 00-conception", "seedling 01-primer", "seedling 02-lexicon"}
     for folder in ("01-primer", "02-lexicon"):
         lines = lines_of(path, folder)
@@ -213,7 +252,7 @@ def records_of(file):
             place += BLOCK - place % BLOCK
             continue
         _, length, kind = struct.unpack_from("<IHB", raw, place)
-        held += raw[place + 7: place + 7 + length]
+        held += raw[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (1, 4):
             record = wandb_internal_pb2.Record()

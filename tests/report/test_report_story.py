@@ -9,7 +9,7 @@ from made_run import ROLES, append, dump, make_run
 from ontogeny.report import story
 from ontogeny.report.figures import count, duration, rate, real, signed, visible
 from ontogeny.report.read import Measurement, logged_step, measurement, read_life, stage_of
-from ontogeny.report.times import spent_times
+from ontogeny.report.times import lived_seconds, spent_times
 
 
 def row(value, low=None, high=None):
@@ -28,8 +28,15 @@ def test_a_change_uses_the_ends_that_matter():
     assert high == pytest.approx(-0.5 + math.hypot(0.1, 0.1))
 
 
-@pytest.mark.parametrize(("after", "verdict"), [
-    (row(2.0, 1.9, 2.1), "fell"), (row(4.0, 3.9, 4.1), "rose"), (row(3.01, 2.9, 3.1), "unclear"), (row(2.0), "unclear")])
+@pytest.mark.parametrize(
+    ("after", "verdict"),
+    [
+        (row(2.0, 1.9, 2.1), "fell"),
+        (row(4.0, 3.9, 4.1), "rose"),
+        (row(3.01, 2.9, 3.1), "unclear"),
+        (row(2.0), "unclear"),
+    ],
+)
 def test_the_verdict_follows_the_interval(after, verdict):
     before = row(3.0, 2.9, 3.1)
     change = story.Change("primer", 1, before, after, None, *story.difference(before, after))
@@ -58,8 +65,15 @@ def test_a_rise_is_said_as_loudly(tmp_path):
     assert "ROSE in school; fell in primer and lexicon" in story.change_sentence(story.changes(read_life(path)))
 
 
-@pytest.mark.parametrize(("kind", "word"), [("interrupted", "interrupted at stage school"), ("failed", "FAILED"),
-                                            ("gate_ended", "gate ended"), ("unprobed", "has not ended")])
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        ("interrupted", "interrupted at stage school"),
+        ("failed", "FAILED"),
+        ("gate_ended", "gate ended"),
+        ("unprobed", "has not ended"),
+    ],
+)
 def test_every_ending_has_its_sentence(tmp_path, kind, word):
     life = read_life(make_run(tmp_path / "life", kind=kind))
     assert word in story.outcome_sentence(life)
@@ -73,7 +87,13 @@ def test_nothing_measured_claims_nothing(tmp_path):
 
 def test_a_repeated_stage_is_judged_by_its_last_pass(tmp_path):
     life = read_life(make_run(tmp_path / "life", kind="gate_ended"))
-    assert [stage.folder for stage in life.stages] == ["00-conception", "01-primer", "02-lexicon", "03-school", "03-school.2"]
+    assert [stage.folder for stage in life.stages] == [
+        "00-conception",
+        "01-primer",
+        "02-lexicon",
+        "03-school",
+        "03-school.2",
+    ]
     last = story.changes(life)[-1]
     assert last.passes == 2 and last.before.value == pytest.approx(3.06)
 
@@ -98,8 +118,15 @@ def test_a_measurement_without_an_interval_is_read():
     assert (one.low, one.high, one.samples, one.n) == (None, None, ("a",), None)
 
 
-@pytest.mark.parametrize(("folder", "parts"), [("01-primer", (1, "primer", 1)), ("01-primer.2", (1, "primer", 2)),
-                                               ("12-a-b_c.10", (12, "a-b_c", 10)), ("scratch", (-1, "scratch", 1))])
+@pytest.mark.parametrize(
+    ("folder", "parts"),
+    [
+        ("01-primer", (1, "primer", 1)),
+        ("01-primer.2", (1, "primer", 2)),
+        ("12-a-b_c.10", (12, "a-b_c", 10)),
+        ("scratch", (-1, "scratch", 1)),
+    ],
+)
 def test_folder_names(folder, parts):
     assert stage_of(folder) == parts
 
@@ -114,16 +141,45 @@ def test_the_better_split_is_reported(tmp_path):
 def test_time_is_counted_over_a_kill(tmp_path):
     path = tmp_path / "events.jsonl"
     facts = {"stage": "primer", "pass": 1, "phase": "books"}
-    for time, event, more in ((100, "life_started", {}), (101, "phase_entered", facts), (111, "checkpoint", {}),
-                              (300, "resumed", {}), (302, "phase_entered", facts), (322, "phase_ended", facts),
-                              (325, "probes_measured", {"stage": "primer", "pass": 1, "seconds": 3.0})):
+    for time, event, more in (
+        (100, "life_started", {}),
+        (101, "phase_entered", facts),
+        (111, "checkpoint", {}),
+        (300, "resumed", {}),
+        (302, "phase_entered", facts),
+        (322, "phase_ended", facts),
+        (323, "checkpoint", {}),
+        (326, "probes_measured", {"stage": "01-primer"}),
+        (400, "phase_entered", {**facts, "phase": "replay"}),
+        (405, "checkpoint", {}),
+        (406, "adapters_written", {}),
+        (410, "probes_measured", {"stage": "01-primer.2", "seconds": 3.0}),
+    ):
         append(path, {"time": time, "event": event, **more})
     spent = spent_times(read_life(tmp_path))
-    assert [(row.phase, row.seconds, row.entered) for row in spent] == [("books", 30.0, 2), ("probes", 3.0, 1)]
+    assert [(row.phase, row.seconds, row.entered) for row in spent] == [
+        ("books", 30.0, 2),
+        ("probes", 3.0, 1),
+        ("replay", 6.0, 1),
+        ("probes", 3.0, 1),
+    ]
+    assert spent[-1].pass_number == 2
+    assert lived_seconds(read_life(tmp_path)) == 121.0
 
 
 def test_figures_as_text():
     assert (count(1234567), real(-1.5), real(0.00001), signed(0.25), rate(2.5e-4), rate(1e-3)) == (
-        "1,234,567", "−1.500", "1.00e−05", "+0.250", "2.5e-4", "1e-3")
-    assert (duration(3.21), duration(59.6), duration(250), duration(10920)) == ("3.2 s", "1 min 00 s", "4 min 10 s", "3 h 02 min")
+        "1,234,567",
+        "−1.500",
+        "1.00e−05",
+        "+0.250",
+        "2.5e-4",
+        "1e-3",
+    )
+    assert (duration(3.21), duration(59.6), duration(250), duration(10920)) == (
+        "3.2 s",
+        "1 min 00 s",
+        "4 min 10 s",
+        "3 h 02 min",
+    )
     assert real(None) == "–" and visible("a\x00\ud800b\n") == "a�?b\n"

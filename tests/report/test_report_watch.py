@@ -28,7 +28,10 @@ def test_watching_prints_what_grows_and_ends_with_the_outcome(tmp_path):
     def sleep(seconds):
         naps.append(seconds)
         if len(naps) == 1:
-            append(path / "stages/01-primer/metrics.jsonl", {"phase": "books", "step": 65, "tokens_seen": 133_120, "loss_nats": 6.0})
+            append(
+                path / "stages/01-primer/metrics.jsonl",
+                {"phase": "books", "step": 65, "tokens_seen": 133_120, "loss_nats": 6.0},
+            )
         else:
             dump(path / "outcome.json", {"outcome": "interrupted", "stage": "primer", "seconds": 61})
 
@@ -42,7 +45,10 @@ def test_watching_prints_what_grows_and_ends_with_the_outcome(tmp_path):
 
 def test_events_nobody_waits_for_are_silent():
     assert event_line({"event": "checkpoint", "time": 1}) == ""
-    assert event_line({"event": "gate_decided", "stage": "primer", "decision": "pass"}) == "-- gate decided: primer, pass"
+    assert (
+        event_line({"event": "stage_ended", "stage": "01-primer", "decision": "pass"})
+        == "-- stage ended: 01-primer, pass"
+    )
 
 
 def test_a_follower_gives_each_line_once(tmp_path):
@@ -52,7 +58,7 @@ def test_a_follower_gives_each_line_once(tmp_path):
     file.write_text('{"a": 1}\n{"a": 2}\n{"a"', "utf-8")
     assert [one["a"] for one in follower.new_records()] == [1, 2]
     with open(file, "a", encoding="utf-8") as out:
-        out.write(': 3}\n')
+        out.write(": 3}\n")
     assert [one["a"] for one in follower.new_records()] == [3]
     file.write_text('{"a": 1}\n', "utf-8")
     assert follower.new_records() == []

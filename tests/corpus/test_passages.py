@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from making import make_prose
+
+from ontogeny.corpus.clean import clean
+from ontogeny.corpus.passages import HELD_OUT_FRAC, hold_out, make_passages, split_held_out
+
+
+def test_passages_are_whole_paragraphs_of_about_the_target_size():
+    book = clean(make_prose(1, 200, chapter_every=30), "plain")
+    passages = make_passages(book)
+    sizes = [p.end - p.start for p in passages]
+    assert all(book.text[:p.start].endswith("\n\n") for p in passages[1:])
+    assert max(sizes) < 1800 and 600 < sum(sizes) / len(sizes) < 1300
+    assert [p.chapter for p in passages] == sorted(p.chapter for p in passages)
+    assert passages[-1].chapter == len(book.chapters) - 1
+
+
+def test_a_long_paragraph_is_a_passage_alone():
+    long = "word " * 800
+    book = clean(f"{'Short one. ' * 30}\n\n{long}\n\nAfter.", "plain")
+    assert [book.text[p.start:p.end].strip() for p in make_passages(book)] == [
+        ("Short one. " * 30).strip(), long.strip(), "After."]
+
+
+def test_five_percent_are_held_out_by_hash_and_never_the_first():
+    passages = make_passages(clean(make_prose(2, 600), "plain"))
+    held = hold_out(passages, "fingerprint")
+    assert len(held) == round(HELD_OUT_FRAC * len(passages)) and 0 not in held
+    assert held == hold_out(passages, "fingerprint") != hold_out(passages, "another")
+
+
+def test_small_books_hold_out_one_or_none():
+    passages = make_passages(clean(make_prose(3, 40), "plain"))
+    assert len(hold_out(passages[:7], "f")) == 0
+    assert len(hold_out(passages[:8], "f")) == 1
+
+
+def test_splits_get_their_shares():
+    splits = list(split_held_out([("book", offset) for offset in range(31)]).values())
+    assert sorted(splits.count(name) for name in ("test", "gate", "search")) == [10, 10, 11]

@@ -1,0 +1,147 @@
+"""The battery: the rows of probes.json, the same on any number of ranks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from dataclasses import replace
+
+import pytest
+import torch
+from made_corpus import ROLES, write_life
+
+from ontogeny.core.errors import ModelError
+from ontogeny.probes.battery import PROBES, ProbeRequest, measure
+
+KEYS = {"probe", "subject", "on", "split", "form", "value", "unit", "chance", "n", "ci95", "higher_is_better"}
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("life")
+    adapters = write_life(folder)
+    return ProbeRequest(model_folder=folder / "model", corpus_folder=folder / "corpus", stages=("primer", "lexicon"),
+                        stage="primer", battery=PROBES, seed=7, context_tokens=64, splits=("gate", "test"),
+                        adapters=adapters)
+
+
+@pytest.fixture(scope="module")
+def rows(life):
+    return measure(life)
+
+
+def test_rows_are_those_of_the_contract(rows):
+    json.dumps(rows, allow_nan=False)
+    for row in rows:
+        assert set(row) - {"samples"} == KEYS
+        assert row["ci95"][0] <= row["value"] + 1e-9 and row["value"] <= row["ci95"][1] + 1e-9
+        assert row["n"] >= 1
+    units = {(row["probe"], row["form"]): (row["unit"], row["higher_is_better"]) for row in rows}
+    assert units == {
+        ("bits_per_byte", "per_byte"): ("bits/byte", False), ("conflict_resolution", "sum"): ("fraction", True),
+        ("conflict_resolution", "per_byte"): ("fraction", True), ("conflict_resolution", "margin"): ("nats/byte", True),
+        ("unprompted", "distinct_1"): ("fraction", True), ("unprompted", "distinct_2"): ("fraction", True),
+        ("unprompted", "repetition"): ("fraction", False)}
+
+
+def test_the_trunk_scores_every_stage_and_roles_the_one_just_read(rows):
+    seen = {(row["probe"], row["subject"], row["on"], row["split"]) for row in rows if row["probe"] != "unprompted"}
+    splits = ("gate", "test")
+    expected = {(probe, "trunk", on, split) for probe in PROBES[:2] for on in ("primer", "lexicon") for split in splits}
+    expected |= {("conflict_resolution", role, "primer", split) for role in ROLES for split in splits}
+    assert seen == expected
+
+
+def test_adapters_change_scores_and_leave_the_trunk_alone(life, rows):
+    bare = measure(replace(life, adapters={}))
+    assert bare == [row for row in rows if row["subject"] == "trunk"]
+    margins = {row["subject"]: row["value"] for row in rows
+               if (row["form"], row["on"], row["split"]) == ("margin", "primer", "test")}
+    assert len(set(margins.values())) == 3
+
+
+def test_contaminated_passages_are_dropped(rows):
+    counts = {row["split"]: row["n"] for row in rows if row["probe"] == "bits_per_byte"}
+    assert counts == {"gate": 5, "test": 6}
+
+
+def test_conception_probes_the_trunk_alone(life):
+    told = measure(replace(life, stage=None))
+    assert {row["subject"] for row in told} == {"trunk"}
+    assert next(row for row in told if row["probe"] == "unprompted")["samples"] != measure(life)[-1]["samples"]
+
+
+def test_an_untrained_model_is_near_chance(rows):
+    for row in rows:
+        if row["probe"] == "bits_per_byte":
+            assert row["value"] == pytest.approx(row["chance"], rel=0.02)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_rows_do_not_depend_on_the_number_of_ranks(life, rows, world):
+    barrier, parts, told = threading.Barrier(world), {}, {}
+
+    def gather_as(rank):
+        def gather(mine):
+            parts[rank] = mine
+            barrier.wait()
+            return [one for k in range(world) for one in parts[k]]
+        return gather
+
+    def run(rank):
+        told[rank] = measure(replace(life, rank=rank, world=world, gather=gather_as(rank)))
+
+    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(world)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(told[rank] == rows for rank in range(world))
+    assert all(parts.values()) and sum(map(len, parts.values())) > world
+
+
+def test_measuring_moves_no_global_randomness(life):
+    torch.manual_seed(3)
+    measure(life)
+    here = torch.rand(2)
+    torch.manual_seed(3)
+    assert torch.equal(here, torch.rand(2))
+
+
+def test_samples_are_kept_and_repeat_with_the_seed(life, rows):
+    samples = [row["samples"] for row in rows if row["probe"] == "unprompted"]
+    assert len(samples) == 3 and len(samples[0]) == 8 and all(samples[0])
+    assert len(set(samples[0])) == 8
+    assert measure(replace(life, battery=("unprompted",), adapters={}))[0]["samples"] == samples[0]
+    assert measure(replace(life, battery=("unprompted",), adapters={}, seed=8))[0]["samples"] != samples[0]
+
+
+def test_a_probe_that_does_not_exist_is_told(life):
+    with pytest.raises(ModelError, match="closest: 'bits_per_byte'"):
+        measure(replace(life, battery=("bits_per_bite",)))
+
+
+@pytest.fixture
+def damaged(life, tmp_path):
+    shutil.copytree(life.corpus_folder, tmp_path / "corpus")
+    return replace(life, corpus_folder=tmp_path / "corpus")
+
+
+@pytest.mark.parametrize("name", ["heldout.jsonl", "items.jsonl"])
+@pytest.mark.parametrize("text", ["{broken", None])
+def test_a_set_that_cannot_be_read_is_told(damaged, name, text):
+    path = damaged.corpus_folder / "primer" / name
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(ModelError, match=f"corpus/primer/{name}"):
+        measure(damaged)
+
+
+@pytest.mark.parametrize(("name", "probe"), [("heldout.jsonl", "bits_per_byte"), ("items.jsonl", "conflict_resolution")])
+def test_an_empty_set_has_no_row_and_all_empty_is_told(damaged, name, probe):
+    (damaged.corpus_folder / "lexicon" / name).write_text("")
+    told = measure(replace(damaged, adapters={}, battery=PROBES[:2]))
+    assert {row["on"] for row in told if row["probe"] == probe} == {"primer"}
+    assert {row["on"] for row in told if row["probe"] != probe} == {"primer", "lexicon"}
+    with pytest.raises(ModelError, match=f"{probe} has nothing to score"):
+        measure(replace(damaged, stages=("lexicon",), adapters={}))

@@ -1,0 +1,53 @@
+"""Batched scores against a slow plain loop: one text at a time, token by token, in float64."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ontogeny.probes.scoring import FORKING, Row, make_batches, score_batch, score_rows
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+from tiny_models import FAMILIES, some_ids, tiny
+
+
+def rows_of(count=14):
+    ids = some_ids(count, 60, seed=5).tolist()
+    return [Row(tuple(ids[k][: 1 + 3 * k]), tuple(tuple(ids[k][45 + 2 * e : 49 + k % 3 + 4 * e]) for e in range(1 + k % 2)))
+            for k in range(count)]
+
+
+@torch.no_grad()
+def slow_nats(model, stem, end):
+    total = 0.0
+    for k, token in enumerate(end):
+        logits_V = model(input_ids=torch.tensor([[*stem, *end[:k]]])).logits[0, -1].double()
+        total -= float(logits_V[token] - logits_V.exp().sum().log())
+    return total
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scores_equal_a_slow_loop(family):
+    model, rows = tiny(family).eval(), rows_of()
+    told = dict(score_rows(model, rows, make_batches(rows)))
+    double = model.double()
+    for i, row in enumerate(rows):
+        assert told[i] == pytest.approx([slow_nats(double, row.stem, end) for end in row.ends], rel=2e-6)
+
+
+@pytest.mark.parametrize("family", FORKING)
+def test_a_fork_scores_as_separate_rows(family):
+    model, rows = tiny(family).eval(), rows_of()
+    forks = [row for row in rows if len(row.ends) == 2]
+    for told, row in zip(score_batch(model, forks), forks, strict=True):
+        apart = [score_batch(model, [Row(row.stem, (end,))])[0][0] for end in row.ends]
+        assert told == pytest.approx(apart, rel=1e-6)
+
+
+def test_equal_ends_tie_exactly():
+    model = tiny().eval()
+    (first, second), = score_batch(model, [Row((0, 5, 6), ((7, 8, 9), (7, 8, 9)))])
+    assert first == second
