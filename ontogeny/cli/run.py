@@ -67,7 +67,7 @@ def live(run: RunDirectory, plan: Plan, tell) -> int:
     """Launches the ranks, follows them, mirrors to W&B, writes the report; returns the exit code of the outcome."""
     from ontogeny.report.card import write_card
     from ontogeny.report.page import write_report
-    from ontogeny.report.watching import Watcher
+    from ontogeny.report.watch import Watcher
     from ontogeny.train.launcher import launch
 
     resumed = (run / "events.jsonl").exists()

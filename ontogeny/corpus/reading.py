@@ -158,7 +158,7 @@ class StageWriter:
                 steps.append(_Step([(begun, start)], None, (begun, start)))
             ranges = [(start, end)]
             if placed.removed:
-                ranges = [(start, placed.removed[0]), (placed.removed[1] + 1, end)]
+                ranges = [(start, placed.removed[0]), (placed.removed[1], end)]
             steps.append(_Step(ranges, placed, (start, end)))
             begun = end
         if begun < passage.end:

@@ -36,9 +36,16 @@ def write_adapter(
     `transposed`: the base stores its weights [I, O] (`StackedLinear.transposed`). `out` is the caller's to rename."""
     modules = sorted({name.rpartition(".")[0] for name in state})
     config = LoraConfig(
-        r=role_spec.rank, lora_alpha=role_spec.alpha, target_modules=modules, lora_dropout=0.0, bias="none",
-        fan_in_fan_out=transposed, task_type="CAUSAL_LM", inference_mode=True,
-        base_model_name_or_path=HASH + base_sha256)
+        r=role_spec.rank,
+        lora_alpha=role_spec.alpha,
+        target_modules=modules,
+        lora_dropout=0.0,
+        bias="none",
+        fan_in_fan_out=transposed,
+        task_type="CAUSAL_LM",
+        inference_mode=True,
+        base_model_name_or_path=HASH + base_sha256,
+    )
     written = {**config.to_dict(), "target_modules": modules, "peft_type": "LORA"}
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -99,8 +106,8 @@ def adapter_scale(folder: Path) -> float:
 def check_adapter(model_folder: Path, folder: Path, base_sha256: str | None = None) -> list[Fault]:
     """What is wrong with an exported adapter; an empty list if PEFT loads it whole onto this model and it learned.
 
-    Checked: the base's hash, that every tensor is finite and none unused, shapes, that no lora_B is all zero. The model is built
-    without weights; `base_sha256` spares hashing model.safetensors again."""
+    Checked: the base's hash, that every tensor is finite and none unused, shapes, that no lora_B is all zero. The model
+    is built without weights; `base_sha256` spares hashing model.safetensors again."""
     folder, model_folder = Path(folder), Path(model_folder)
     try:
         state = adapter_state(folder)
@@ -113,15 +120,36 @@ def check_adapter(model_folder: Path, folder: Path, base_sha256: str | None = No
     named = str(config.get("base_model_name_or_path"))
     actual = HASH + (base_sha256 or file_sha256(model_folder / "model.safetensors"))
     if named != actual:
-        faults.append(Fault("an adapter belongs to another model.", _where(folder), named, actual,
-                            "use the model of the stage that wrote it"))
+        faults.append(
+            Fault(
+                "an adapter belongs to another model.",
+                _where(folder),
+                named,
+                actual,
+                "use the model of the stage that wrote it",
+            )
+        )
     for name, value in state.items():
         if not bool(torch.isfinite(value).all()):
-            faults.append(Fault("an adapter holds a value that is not finite.", _where(folder), name, "finite numbers",
-                                "train the role again, at a lower rate"))
+            faults.append(
+                Fault(
+                    "an adapter holds a value that is not finite.",
+                    _where(folder),
+                    name,
+                    "finite numbers",
+                    "train the role again, at a lower rate",
+                )
+            )
         elif name.endswith(".B") and not bool(value.any()):
-            faults.append(Fault("an adapter did not learn.", _where(folder), f"{name} is zero", "a norm above 0",
-                                "give the role steps and a rate above 0"))
+            faults.append(
+                Fault(
+                    "an adapter did not learn.",
+                    _where(folder),
+                    f"{name} is zero",
+                    "a norm above 0",
+                    "give the role steps and a rate above 0",
+                )
+            )
     if not faults:
         with torch.device("meta"):
             bare = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(model_folder)))
@@ -141,8 +169,15 @@ def _shape_faults(model: PreTrainedModel, state: Mapping[str, Tensor], folder: P
         sizes = tuple(getattr(module, "weight", torch.empty(0)).shape)
         out_in = sizes[::-1] if isinstance(module, Conv1D) else sizes
         if len(out_in) != 2 or value.shape[1 if side == "A" else 0] != out_in[1 if side == "A" else 0]:
-            faults.append(Fault("an adapter does not fit the model.", _where(folder), f"{name} {tuple(value.shape)}",
-                                f"a module of {out_in}" if out_in else "a module of the model", "use its own base"))
+            faults.append(
+                Fault(
+                    "an adapter does not fit the model.",
+                    _where(folder),
+                    f"{name} {tuple(value.shape)}",
+                    f"a module of {out_in}" if out_in else "a module of the model",
+                    "use its own base",
+                )
+            )
     return faults
 
 
@@ -154,9 +189,16 @@ def _peft_name(name: str) -> str:
 def _stacked_name(name: str) -> str:
     for side, ending in SIDES.items():
         if name.startswith(PREFIX) and name.endswith("." + ending):
-            return f"{name[len(PREFIX):-len(ending) - 1]}.{side}"
-    raise ModelError(Fault("an adapter holds a tensor that is not a LoRA's.", "", name,
-                           f"{PREFIX}<module>.lora_A.weight or lora_B.weight", "use a plain LoRA"))
+            return f"{name[len(PREFIX) : -len(ending) - 1]}.{side}"
+    raise ModelError(
+        Fault(
+            "an adapter holds a tensor that is not a LoRA's.",
+            "",
+            name,
+            f"{PREFIX}<module>.lora_A.weight or lora_B.weight",
+            "use a plain LoRA",
+        )
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -168,5 +210,12 @@ def _where(folder: Path) -> str:
 
 
 def _unfit(folder: Path, got: str) -> ModelError:
-    return ModelError(Fault("an adapter cannot be loaded.", _where(folder), got,
-                            f"{CONFIG} and {WEIGHTS} of a LoRA on this model", "export the adapter again"))
+    return ModelError(
+        Fault(
+            "an adapter cannot be loaded.",
+            _where(folder),
+            got,
+            f"{CONFIG} and {WEIGHTS} of a LoRA on this model",
+            "export the adapter again",
+        )
+    )

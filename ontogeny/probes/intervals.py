@@ -32,7 +32,7 @@ def interval_of_share(rights: Sequence[float], seed: int) -> list[float]:
     if total in (0.0, float(len(values))):
         exact = stats.binomtest(int(total), len(values)).proportion_ci(LEVEL, method="exact")
         return [float(exact.low), float(exact.high)]
-    return interval_of_mean(values, seed)
+    return interval_of_mean(rights, seed)
 
 
 def _bootstrap(data: tuple[np.ndarray, ...], statistic, seed: int) -> list[float]:
@@ -40,6 +40,14 @@ def _bootstrap(data: tuple[np.ndarray, ...], statistic, seed: int) -> list[float
     point = float(statistic(*data))
     if len(data[0]) == 1 or all(np.ptp(one) == 0 for one in data):
         return [point, point]
-    found = stats.bootstrap(data, statistic, paired=True, vectorized=True, n_resamples=RESAMPLES,
-                            confidence_level=LEVEL, method="percentile", rng=np.random.default_rng(seed))
+    found = stats.bootstrap(
+        data,
+        statistic,
+        paired=True,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
     return [float(found.confidence_interval.low), float(found.confidence_interval.high)]

@@ -35,8 +35,9 @@ def make_batches(rows: Sequence[Row]) -> list[list[int]]:
     order = sorted(range(len(rows)), key=lambda i: (len(rows[i].ends), -len(rows[i]), -len(rows[i].stem), i))
     batches: list[list[int]] = []
     for i in order:
-        last = batches[-1] if batches else None
-        if last and len(rows[last[0]].ends) == len(rows[i].ends) and (len(last) + 1) * len(rows[last[0]]) <= BATCH_TOKENS:
+        last = batches[-1] if batches else [i]
+        longest = rows[last[0]]
+        if batches and len(longest.ends) == len(rows[i].ends) and (len(last) + 1) * len(longest) <= BATCH_TOKENS:
             last.append(i)
         else:
             batches.append([i])
@@ -51,10 +52,13 @@ def score_rows(model: Any, rows: Sequence[Row], batches: Iterable[Sequence[int]]
         if forking or all(len(row.ends) == 1 for row in chosen):
             yield from zip(batch, score_batch(model, chosen), strict=True)
         else:  # each end goes after a stem of its own
-            columns = [score_batch(model, [Row(row.stem, (end,)) for row, end in zip(chosen, ends, strict=True)])
-                       for ends in zip(*(row.ends for row in chosen), strict=True)]
-            yield from zip(batch, ([one for nats in of_row for one in nats] for of_row in zip(*columns, strict=True)),
-                           strict=True)
+            columns = [
+                score_batch(model, [Row(row.stem, (end,)) for row, end in zip(chosen, ends, strict=True)])
+                for ends in zip(*(row.ends for row in chosen), strict=True)
+            ]
+            yield from zip(
+                batch, ([one for nats in of_row for one in nats] for of_row in zip(*columns, strict=True)), strict=True
+            )
 
 
 @torch.inference_mode()

@@ -20,7 +20,7 @@ ON = "empty prompt"
 
 @torch.inference_mode()
 def sample_unprompted(model: Any, bos_id: int, seed: int, stage: str | None, context_tokens: int) -> list[list[int]]:
-    """SAMPLES runs of SAMPLE_TOKENS ids at temperature 1, drawn with a generator of their own (no global state moves)."""
+    """SAMPLES runs of SAMPLE_TOKENS ids at temperature 1, drawn with a generator of their own."""
     generator = torch.Generator("cpu").manual_seed(seed_of(seed, stage or CONCEPTION, "unprompted"))
     ids_B = torch.full((SAMPLES,), bos_id)
     drawn, cache = [], None
@@ -34,7 +34,7 @@ def sample_unprompted(model: Any, bos_id: int, seed: int, stage: str | None, con
 
 
 def sample_results(samples: Sequence[Sequence[int]], encoder: Encoder, seed: int) -> list[dict[str, Any]]:
-    """distinct_1, distinct_2 (share of different n-grams) and repetition (share of 4-grams that the sample already held),
+    """distinct_1, distinct_2 (share of different n-grams) and repetition (share of 4-grams that a sample held before),
     each a mean over samples; the texts are kept beside every row's numbers."""
     texts = [encoder.tokenizer.decode(list(ids), skip_special_tokens=False) for ids in samples]
     forms = {
@@ -43,9 +43,19 @@ def sample_results(samples: Sequence[Sequence[int]], encoder: Encoder, seed: int
         "repetition": ([1.0 - distinct(ids, 4) for ids in samples], False),
     }
     return [
-        {"probe": "unprompted", "on": ON, "split": None, "form": form, "value": sum(values) / len(values), "unit": "fraction",
-         "chance": None, "n": len(values), "ci95": interval_of_mean(values, seed), "higher_is_better": higher,
-         "samples": texts}
+        {
+            "probe": "unprompted",
+            "on": ON,
+            "split": None,
+            "form": form,
+            "value": sum(values) / len(values),
+            "unit": "fraction",
+            "chance": None,
+            "n": len(values),
+            "ci95": interval_of_mean(values, seed),
+            "higher_is_better": higher,
+            "samples": texts,
+        }
         for form, (values, higher) in forms.items()
     ]
 

@@ -28,6 +28,8 @@ def test_five_percent_are_held_out_by_hash_and_never_the_first():
     held = hold_out(passages, "fingerprint")
     assert len(held) == round(HELD_OUT_FRAC * len(passages)) and 0 not in held
     assert held == hold_out(passages, "fingerprint") != hold_out(passages, "another")
+    chosen = {index for name in range(200) for index in hold_out(passages[:20], str(name))}
+    assert chosen == set(range(1, 20))
 
 
 def test_small_books_hold_out_one_or_none():

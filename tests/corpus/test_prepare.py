@@ -201,6 +201,17 @@ def test_epochs_repeat_the_packs(tmp_path):
     assert digests[:packs] == digests[packs:2 * packs] == digests[2 * packs:]
 
 
+def test_each_role_reads_its_packs_once_in_order(prepared):
+    _, _, corpus = prepared
+    entry = corpus.manifest["stages"][0]["phases"]["roles"]
+    assert entry["steps"] > 1
+    for role, name in enumerate(ROLES):
+        fed = [corpus.locate(0, "roles", row) for batch in corpus.batches(0, "roles")
+               for row, group in zip(batch.rows_B, batch.group_B, strict=True) if group == role]
+        assert fed == [(0, int(pack), role) for pack in corpus.shard(0).packs_of_role(role)]
+        assert len(fed) == entry["rows_by_role"][name]
+
+
 def test_role_spans_repeat_and_cap(tmp_path):
     books = {"alpha": make_prose(1, 60)}
     counts = {}

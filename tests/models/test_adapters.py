@@ -60,20 +60,27 @@ def test_state_comes_back_to_the_bit(tmp_path):
         state = adapter_state(tmp_path / name)
         assert all(torch.equal(state[key], value) for key, value in stack.role_parameters(name).items())
         assert adapter_scale(tmp_path / name) == spec.alpha / spec.rank
-    again = build_stack(load_model(tmp_path / "model"), ROLES, 0, {n: adapter_state(tmp_path / n) for n in ROLES}).eval()
+    again = build_stack(
+        load_model(tmp_path / "model"), ROLES, 0, {n: adapter_state(tmp_path / n) for n in ROLES}
+    ).eval()
     group_B = torch.tensor([0, 1, -1, 1])
     assert torch.equal(again(some_ids(), group_B).logits, stack(some_ids(), group_B).logits)
 
 
 def test_the_folder_holds_no_path_and_no_other_file(tmp_path):
     exported(tmp_path)
-    assert {file.name for file in (tmp_path / "critic").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    assert {file.name for file in (tmp_path / "critic").iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
     text = (tmp_path / "critic" / "adapter_config.json").read_text()
     assert str(tmp_path) not in text
     config = json.loads(text)
     assert config["base_model_name_or_path"] == "sha256:" + file_sha256(tmp_path / "model" / "model.safetensors")
     assert config["target_modules"] == sorted(config["target_modules"]) and len(config["target_modules"]) == 14
-    assert {value.dtype for value in load_file(tmp_path / "critic" / "adapter_model.safetensors").values()} == {torch.float32}
+    assert {value.dtype for value in load_file(tmp_path / "critic" / "adapter_model.safetensors").values()} == {
+        torch.float32
+    }
 
 
 def test_adapters_are_switched_on_one_model(tmp_path):
@@ -97,14 +104,17 @@ def first(tensors, side):
     return next(name for name in sorted(tensors) if f"lora_{side}" in name)
 
 
-@pytest.mark.parametrize(("change", "told"), [
-    (lambda t: t[first(t, "A")].fill_(float("nan")), "not finite"),
-    (lambda t: t[first(t, "B")].zero_(), "did not learn"),
-    (lambda t: t.update({first(t, "B"): torch.ones(7, 4)}), "does not fit"),
-    (lambda t: t.pop(first(t, "B")), "cannot be loaded"),
-    (lambda t: t.update({"base_model.model.x.lora_A.weight": torch.ones(4, 3)}), "does not fit"),
-    (lambda t: t.update({"strange": torch.ones(1)}), "not a LoRA's"),
-])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda t: t[first(t, "A")].fill_(float("nan")), "not finite"),
+        (lambda t: t[first(t, "B")].zero_(), "did not learn"),
+        (lambda t: t.update({first(t, "B"): torch.ones(7, 4)}), "does not fit"),
+        (lambda t: t.pop(first(t, "B")), "cannot be loaded"),
+        (lambda t: t.update({"base_model.model.x.lora_A.weight": torch.ones(4, 3)}), "does not fit"),
+        (lambda t: t.update({"strange": torch.ones(1)}), "not a LoRA's"),
+    ],
+)
 def test_a_damaged_adapter_is_told(change, told, tmp_path):
     exported(tmp_path)
     damaged(tmp_path / "student", change)

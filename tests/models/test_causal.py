@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_models import FAMILIES, SIZES, VOCAB, some_ids, spec_of, tiny
 from transformers import AutoModelForCausalLM
 
 from ontogeny.core.errors import ModelError
 from ontogeny.models import bases
-from ontogeny.models.causal import build_model, generator_of, load_model, make_config, model_facts, write_model
-from tiny_models import FAMILIES, SIZES, VOCAB, some_ids, spec_of, tiny
+from ontogeny.models.causal import build_model, generator_of, load_model, model_facts, write_model
+from ontogeny.models.configs import make_config
 
 
 def equal_states(a, b) -> bool:
@@ -72,7 +73,11 @@ def test_round_trip_is_bit_equal(family, dtype, tmp_path):
     (tmp_path / "tokenizer" / "tokenizer.json").write_text("{}")
     write_model(model.state_dict(), model.config, tmp_path / "tokenizer", tmp_path / "out", dtype)
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
-        "config.json", "generation_config.json", "model.safetensors", "tokenizer.json"}
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    }
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype="auto").eval()
     assert plain.dtype == dtype
     assert equal_states(model, plain)
@@ -132,16 +137,19 @@ def test_causal_null(family):
     assert not torch.equal(before_BTV[:, 11:], after_BTV[:, 11:])
 
 
-@pytest.mark.parametrize(("architecture", "told"), [
-    ({"type": "lama", **SIZES}, "closest: 'llama'"),
-    ({"type": "llama", **SIZES, "hiden_size": 3}, "closest: 'hidden_size'"),
-    ({"type": "llama", **SIZES, "num_attention_heads": 5}, "does not hold together"),
-    ({"type": "llama", **SIZES, "hidden_size": "wide"}, "does not hold together"),
-    ({"type": "llama", **SIZES, "vocab_size": 9}, "tokenizer's to decide"),
-    ({"type": "llama", **SIZES, "attention_dropout": 0.1}, "dropout is not used"),
-    ({"type": "llama", **SIZES, "max_position_embeddings": 32}, "longer than the model's"),
-    ({"type": "bert", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}, "not causal"),
-])
+@pytest.mark.parametrize(
+    ("architecture", "told"),
+    [
+        ({"type": "lama", **SIZES}, "closest: 'llama'"),
+        ({"type": "llama", **SIZES, "hiden_size": 3}, "closest: 'hidden_size'"),
+        ({"type": "llama", **SIZES, "num_attention_heads": 5}, "does not hold together"),
+        ({"type": "llama", **SIZES, "hidden_size": "wide"}, "does not hold together"),
+        ({"type": "llama", **SIZES, "vocab_size": 9}, "tokenizer's to decide"),
+        ({"type": "llama", **SIZES, "attention_dropout": 0.1}, "dropout is not used"),
+        ({"type": "llama", **SIZES, "max_position_embeddings": 32}, "longer than the model's"),
+        ({"type": "bert", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}, "not causal"),
+    ],
+)
 def test_an_architecture_at_fault_is_told(architecture, told):
     with pytest.raises(ModelError) as caught:
         build_model(spec_of(architecture=architecture), VOCAB, 0, 7)
@@ -156,8 +164,9 @@ def test_all_faults_of_an_architecture_come_at_once():
     assert len(caught.value.faults) == 3
 
 
-@pytest.mark.parametrize("base", ["./nowhere", "package:no-such-dist/model", "package:torch/no/such/file",
-                                  "package:torch/../../etc"])
+@pytest.mark.parametrize(
+    "base", ["./nowhere", "package:no-such-dist/model", "package:torch/no/such/file", "package:torch/../../etc"]
+)
 def test_a_base_that_is_not_there(base):
     with pytest.raises(ModelError) as caught:
         model_facts(spec_of(base=base, architecture=None))

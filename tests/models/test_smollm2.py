@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ontogeny.core.hashes import file_sha256
 from ontogeny.corpus.vocabulary import make_encoder
 from ontogeny.models.adapters import adapter_state, check_adapter, write_adapter
-from ontogeny.models.causal import build_model, load_model, make_config, model_facts, write_model
+from ontogeny.models.causal import build_model, load_model, model_facts, write_model
+from ontogeny.models.configs import make_config
 from ontogeny.models.stacked import build_stack, merge_adapter
 from ontogeny.models.tokenizers import write_pretrained_tokenizer
 
@@ -35,7 +36,10 @@ SPEC = spec_of(base=BASE, architecture=None, context_tokens=128, tokenizer={"pre
 def tokenizer_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("smol") / "tokenizer"
     assert write_pretrained_tokenizer({"pretrained": BASE}, folder) | {"fingerprint": ""} == {
-        "fingerprint": "", "vocab_size": 49152, "bos_id": 1}
+        "fingerprint": "",
+        "vocab_size": 49152,
+        "bos_id": 1,
+    }
     return folder
 
 
@@ -55,7 +59,10 @@ def test_the_tokenizer_is_whole(tokenizer_folder):
     ids = encoder.encode([text])[0].tolist()
     assert encoder.tokenizer.decode(ids, skip_special_tokens=False) == text
     auto = AutoTokenizer.from_pretrained(tokenizer_folder)
-    assert len(auto) == 49152 and auto("A river", add_special_tokens=False)["input_ids"] == encoder.encode(["A river"])[0].tolist()
+    assert (
+        len(auto) == 49152
+        and auto("A river", add_special_tokens=False)["input_ids"] == encoder.encode(["A river"])[0].tolist()
+    )
 
 
 def test_it_knows_english_and_goes_through_every_door(model, tokenizer_folder, tmp_path):

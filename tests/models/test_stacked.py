@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tiny_models import FAMILIES, role, some_ids, stir, tiny
 
 from ontogeny.core.errors import ModelError
 from ontogeny.models.stacked import build_stack, choose_modules, merge_adapter
-from tiny_models import FAMILIES, role, some_ids, stir, tiny
 
-ROLES = {"student": role(4, 8, "attention", "all"), "teacher": role(2, 8, "all", "top-half"),
-         "critic": role(4, 4, "mlp", [0, 2])}
+ROLES = {
+    "student": role(4, 8, "attention", "all"),
+    "teacher": role(2, 8, "all", "top-half"),
+    "critic": role(4, 4, "mlp", [0, 2]),
+}
 
 
 def stacked(family="llama", roles=None, seed=3, **further):
@@ -128,8 +131,10 @@ def test_base_state_has_the_plain_names():
     assert base.keys() == plain.keys() and all(torch.equal(base[name], plain[name]) for name in plain)
 
 
-@pytest.mark.parametrize(("family", "attention", "mlp"), [
-    ("llama", 4, 3), ("qwen2", 4, 3), ("gpt2", 2, 2), ("gpt_neox", 2, 2), ("opt", 4, 2)])
+@pytest.mark.parametrize(
+    ("family", "attention", "mlp"),
+    [("llama", 4, 3), ("qwen2", 4, 3), ("gpt2", 2, 2), ("gpt_neox", 2, 2), ("opt", 4, 2)],
+)
 def test_targets_and_layers(family, attention, mlp):
     model = tiny(family)
     count = {targets: len(choose_modules(model, role(targets=targets))) for targets in ("attention", "mlp", "all")}

@@ -16,15 +16,26 @@ FAMILIES = {
     "qwen2": {"type": "qwen2", **SIZES, "num_key_value_heads": 2, "tie_word_embeddings": True},
     "gpt2": {"type": "gpt2", "n_embd": 32, "n_layer": 3, "n_head": 4},
     "gpt_neox": {"type": "gpt_neox", **SIZES},
-    "opt": {"type": "opt", "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "ffn_dim": 48,
-            "word_embed_proj_dim": 32},
+    "opt": {
+        "type": "opt",
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "ffn_dim": 48,
+        "word_embed_proj_dim": 32,
+    },
 }
 
 
 def spec_of(family: str = "llama", **changes) -> SimpleNamespace:
     """What the schema's model section looks like to this room."""
-    fields = {"base": "scratch", "architecture": dict(FAMILIES[family]), "context_tokens": 64, "precision": "fp32",
-              "tokenizer": {"vocab_size": VOCAB}}
+    fields = {
+        "base": "scratch",
+        "architecture": dict(FAMILIES[family]),
+        "context_tokens": 64,
+        "precision": "fp32",
+        "tokenizer": {"vocab_size": VOCAB},
+    }
     return SimpleNamespace(**{**fields, **changes})
 
 

@@ -34,14 +34,26 @@ def write_corpus(folder: Path, stages=("primer", "lexicon"), passages=6, items=9
         (folder / stage).mkdir(parents=True)
         with open(folder / stage / "heldout.jsonl", "w", encoding="utf-8") as file:
             for place in range(passages * len(splits)):
-                line = {"book": "book", "start": 1000 * place, "end": 1000 * place + 1, "split": splits[place % len(splits)],
-                        "contaminated": place == 0, "text": sentence(rng.randint(5, 60)) + "\n\n"}
+                line = {
+                    "book": "book",
+                    "start": 1000 * place,
+                    "end": 1000 * place + 1,
+                    "split": splits[place % len(splits)],
+                    "contaminated": place == 0,
+                    "text": sentence(rng.randint(5, 60)) + "\n\n",
+                }
                 file.write(json.dumps(line) + "\n")
         with open(folder / stage / "items.jsonl", "w", encoding="utf-8") as file:
             for place in range(items * len(splits)):
-                line = {"id": f"{stage}-{place}", "kind": "gap", "split": splits[place % len(splits)], "book": "book",
-                        "context": sentence(rng.randint(3, 50)) + "\nTeacher:", "answer": f" {sentence(4)}\n",
-                        "foil": f" {sentence(rng.randint(3, 6))}\n"}
+                line = {
+                    "id": f"{stage}-{place}",
+                    "kind": "gap",
+                    "split": splits[place % len(splits)],
+                    "book": "book",
+                    "context": sentence(rng.randint(3, 50)) + "\nTeacher:",
+                    "answer": f" {sentence(4)}\n",
+                    "foil": f" {sentence(rng.randint(3, 6))}\n",
+                }
                 file.write(json.dumps(line) + "\n")
     return folder
 

@@ -47,7 +47,8 @@ def test_one_item_and_equal_items_give_a_point():
     assert interval_of_ratio([6.0], [3.0], 1) == [2.0, 2.0]
 
 
-@pytest.mark.parametrize(("rights", "expected"), [([1.0] * 40, [0.9119, 1.0]), ([0.0] * 10, [0.0, 0.3085]),
-                                                  ([1.0], [0.025, 1.0])])
+@pytest.mark.parametrize(
+    ("rights", "expected"), [([1.0] * 40, [0.9119, 1.0]), ([0.0] * 10, [0.0, 0.3085]), ([1.0], [0.025, 1.0])]
+)
 def test_all_right_is_not_certainty(rights, expected):
     assert interval_of_share(rights, 1) == pytest.approx(expected, abs=1e-3)

@@ -38,7 +38,9 @@ def test_sum_and_byte_forms_differ_where_lengths_do():
 
 
 def test_batches_hold_every_row_once_and_stay_small():
-    rows = [Row((0,), ((1,) * (1 + 7 * k % 90),)) for k in range(300)] + [Row((0,) * 9, ((1, 2), (3,))) for _ in range(50)]
+    rows = [Row((0,), ((1,) * (1 + 7 * k % 90),)) for k in range(300)] + [
+        Row((0,) * 9, ((1, 2), (3,))) for _ in range(50)
+    ]
     batches = make_batches(rows)
     assert sorted(i for batch in batches for i in batch) == list(range(350))
     for batch in batches:
@@ -51,8 +53,11 @@ def test_batches_hold_every_row_once_and_stay_small():
 def test_passages_are_scored_whole_from_bos(corpus):
     encoder = make_encoder(corpus / "tokenizer")
     found = make_passage_set(corpus, "primer", "test", encoder, 16)
-    texts = {line["text"] for line in read_lines(corpus / "primer" / "heldout.jsonl")
-             if line["split"] == "test" and not line["contaminated"]}
+    texts = {
+        line["text"]
+        for line in read_lines(corpus / "primer" / "heldout.jsonl")
+        if line["split"] == "test" and not line["contaminated"]
+    }
     told = set()
     for rows in found.rows_of:
         assert all(found.rows[i].stem == (0,) and len(found.rows[i]) <= 16 for i in rows)
@@ -95,7 +100,9 @@ def test_an_item_that_fills_a_row_is_left_out_and_counted(corpus):
     assert len(fewer.rows) == sum(length <= lengths[4] for length in lengths) < len(whole.rows)
 
 
-@pytest.mark.parametrize(("ids", "n", "expected"), [([1, 1, 1, 1], 1, 0.25), ([1, 2, 1, 2, 1], 2, 0.5), ([1, 2], 4, 1.0),
-                                                    ([1, 2, 3, 4, 1, 2, 3, 4], 4, 0.8)])
+@pytest.mark.parametrize(
+    ("ids", "n", "expected"),
+    [([1, 1, 1, 1], 1, 0.25), ([1, 2, 1, 2, 1], 2, 0.5), ([1, 2], 4, 1.0), ([1, 2, 3, 4, 1, 2, 3, 4], 4, 0.8)],
+)
 def test_distinct(ids, n, expected):
     assert distinct(ids, n) == expected

@@ -16,8 +16,10 @@ from tiny_models import FAMILIES, some_ids, tiny
 
 def rows_of(count=14):
     ids = some_ids(count, 60, seed=5).tolist()
-    return [Row(tuple(ids[k][: 1 + 3 * k]), tuple(tuple(ids[k][45 + 2 * e : 49 + k % 3 + 4 * e]) for e in range(1 + k % 2)))
-            for k in range(count)]
+    return [
+        Row(tuple(ids[k][: 1 + 3 * k]), tuple(tuple(ids[k][45 + 2 * e : 49 + k % 3 + 4 * e]) for e in range(1 + k % 2)))
+        for k in range(count)
+    ]
 
 
 @torch.no_grad()
@@ -49,5 +51,5 @@ def test_a_fork_scores_as_separate_rows(family):
 
 def test_equal_ends_tie_exactly():
     model = tiny().eval()
-    (first, second), = score_batch(model, [Row((0, 5, 6), ((7, 8, 9), (7, 8, 9)))])
+    ((first, second),) = score_batch(model, [Row((0, 5, 6), ((7, 8, 9), (7, 8, 9)))])
     assert first == second

@@ -15,8 +15,11 @@ from ontogeny.models.stacked import build_stack
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from tiny_models import role, some_ids, tiny
 
-ROLES = {"student": role(4, 8, "attention", "all"), "teacher": role(2, 8, "all", "top-half"),
-         "critic": role(8, 8, "mlp", "all")}
+ROLES = {
+    "student": role(4, 8, "attention", "all"),
+    "teacher": role(2, 8, "all", "top-half"),
+    "critic": role(8, 8, "mlp", "all"),
+}
 STEPS, RATE = 20, 5e-3
 
 
@@ -46,11 +49,14 @@ def train_together(family):
 def train_alone(family, name, start):
     spec = ROLES[name]
     modules = sorted({key.rpartition(".")[0] for key in start})
-    model = get_peft_model(tiny(family), LoraConfig(r=spec.rank, lora_alpha=spec.alpha, target_modules=modules,
-                                                    fan_in_fan_out=family == "gpt2"))
+    model = get_peft_model(
+        tiny(family),
+        LoraConfig(r=spec.rank, lora_alpha=spec.alpha, target_modules=modules, fan_in_fan_out=family == "gpt2"),
+    )
     weights = {
         f"{key.removeprefix('base_model.model.').rpartition('.lora_')[0]}.{'A' if 'lora_A' in key else 'B'}": value
-        for key, value in model.named_parameters() if value.requires_grad
+        for key, value in model.named_parameters()
+        if value.requires_grad
     }
     assert weights.keys() == start.keys()
     with torch.no_grad():
@@ -76,7 +82,9 @@ def distance(a, b):
 @pytest.mark.parametrize("family", ["llama", "gpt2", "qwen2"])
 def test_together_equals_alone(family):
     start = build_stack(tiny(family), ROLES, 3)
-    starts = {name: {key: value.detach().clone() for key, value in start.role_parameters(name).items()} for name in ROLES}
+    starts = {
+        name: {key: value.detach().clone() for key, value in start.role_parameters(name).items()} for name in ROLES
+    }
     together = train_together(family)
     for name in ROLES:
         alone = train_alone(family, name, starts[name])
