@@ -9,11 +9,22 @@ from dataclasses import dataclass
 from ontogeny.core.hashes import seed_of
 from ontogeny.corpus.heldout import HeldOut
 from ontogeny.corpus.passages import SPLITS, iterate_paragraphs, rank_of
-from ontogeny.scenes.gap import choose_attempt, connective_of, gap_context, has_gaps, linking_sentences
+from ontogeny.scenes.gap import (
+    MAX_SENTENCE_CHARS,
+    MIN_SENTENCE_CHARS,
+    Sentence,
+    choose_attempt,
+    connective_of,
+    gap_context,
+    has_gaps,
+    linking_sentences,
+    split_sentences,
+)
 from ontogeny.scenes.shape import Scene, led, render_until_repair
 
 ITEMS_PER_SPLIT = 48
 CONTEXT_CHARS = 240
+ENDS = ".!?…\"'”’»):;,-—"
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,7 @@ class _Candidate:
     lead: str  # the blank or the line's end before the sentence
     after: str
     offset: int
-    linking: bool
+    rank: int  # 0 begins with or holds a connective, 1 stands within a paragraph, 2 at the edge of one
 
 
 def make_items(stage: str, seed: int, language: str, authored: Sequence[Scene],
@@ -45,7 +56,7 @@ def make_items(stage: str, seed: int, language: str, authored: Sequence[Scene],
     candidates = [found for passage in passages if not passage.contaminated for found in _candidates(passage, language)]
     for split in SPLITS:
         mine = [one for one in candidates if one.passage.split == split]
-        mine.sort(key=lambda one: (not one.linking, rank_of("item|" + one.passage.book, one.offset)))
+        mine.sort(key=lambda one: (one.rank, rank_of("item|" + one.passage.book, one.offset)))
         count = 0
         for one in mine:
             if count < ITEMS_PER_SPLIT and (item := _gap_item(one, candidates, stage, seed, language)) is not None:
@@ -59,15 +70,24 @@ def _in_turn(count: int) -> list[str]:
 
 
 def _candidates(passage: HeldOut, language: str) -> list[_Candidate]:
-    found = []
-    for start, end in iterate_paragraphs(passage.text, 0, len(passage.text)):
-        for before, sentence, after in linking_sentences(passage.text[start:end], language, any_sentence=True):
-            offset = start + sentence.start
-            above = passage.text[:offset - 1]
-            if len(above) > CONTEXT_CHARS:
-                above = above[above.find(" ", len(above) - CONTEXT_CHARS) + 1:]
-            found.append(_Candidate(passage, above, before.text, sentence.text, passage.text[offset - 1], after.text,
-                                    passage.start + offset, connective_of(sentence.text, language) is not None))
+    """The sentences of a passage that stand between two others, the best ones ranked 0."""
+    text, found = passage.text, []
+    sentences, inside = [], set()
+    for start, end in iterate_paragraphs(text, 0, len(text)):
+        here = [Sentence(s.text, start + s.start, start + s.end) for s in split_sentences(text[start:end])]
+        sentences += [sentence for sentence in here if sentence.text[-1] in ENDS]
+        inside |= {start + s.start for _, s, _ in linking_sentences(text[start:end], language, any_sentence=True)}
+    for before, sentence, after in zip(sentences, sentences[1:], sentences[2:], strict=False):
+        within = sentence.start in inside
+        if not within and not MIN_SENTENCE_CHARS <= len(sentence.text) <= MAX_SENTENCE_CHARS:
+            continue
+        above = text[:sentence.start].rstrip()
+        if len(above) > CONTEXT_CHARS:
+            above = above[above.find(" ", len(above) - CONTEXT_CHARS) + 1:]
+        lead = "\n" if within and text[sentence.start - 1] == "\n" else " "
+        rank = 2 if not within else int(connective_of(sentence.text, language) is None)
+        found.append(_Candidate(passage, above, before.text, sentence.text, lead, after.text,
+                                passage.start + sentence.start, rank))
     return found
 
 

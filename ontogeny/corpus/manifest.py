@@ -124,7 +124,7 @@ def _roles(stage: Any, plan: Any, folder: Path, reading: StageReading, encoder: 
             continue
         rows_by_role[name], tokens_by_role[name] = len(counts), int(counts.sum())
     batch_tokens = {name: stage.roles[name].batch_tokens for name in rows_by_role}
-    return {"rows": sum(rows_by_role.values()), "steps": role_steps(tokens_by_role, rows_by_role, batch_tokens),
+    return {"rows": sum(rows_by_role.values()), "steps": role_steps(rows_by_role, batch_tokens, plan.context_tokens),
             "tokens": sum(tokens_by_role.values()), "rows_by_role": dict(rows_by_role),
             "tokens_by_role": dict(tokens_by_role)}
 

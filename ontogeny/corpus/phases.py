@@ -30,16 +30,16 @@ def replay_list(seed: int, stage: str, replay_frac: float, packs: int, earlier_p
     return chosen
 
 
-def role_steps(tokens_by_role: Mapping[str, int], rows_by_role: Mapping[str, int],
-               batch_tokens: Mapping[str, int]) -> int:
+def role_steps(rows_by_role: Mapping[str, int], batch_tokens: Mapping[str, int], context_tokens: int) -> int:
     """Steps in which all roles train at once.
 
-    Computes: the most steps any role needs for its tokens at its batch_tokens, but no more than the role
-    with the fewest rows has rows, so that each role has a row in each step; 0 where no role has any."""
+    Computes: the most steps any role needs for its rows of context_tokens at its batch_tokens, but no more
+    than the role with the fewest rows has rows, so that each role has a row in each step; 0 where no role
+    has any."""
     active = [role for role, rows in rows_by_role.items() if rows > 0]
     if not active:
         return 0
-    wanted = max(-(-tokens_by_role[role] // batch_tokens[role]) for role in active)
+    wanted = max(-(-rows_by_role[role] * context_tokens // batch_tokens[role]) for role in active)
     return max(1, min(wanted, min(rows_by_role[role] for role in active)))
 
 

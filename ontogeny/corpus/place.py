@@ -73,10 +73,12 @@ def survey(books: Callable[[], Iterator[OpenBook]], authored: list[Scene], *, se
     rng.shuffle(chosen)
     found = _find_triggers(books, chosen, extent * SURVEY_MARGIN)
     chosen.sort(key=lambda scene: scene.id not in found)  # those whose trigger is there come first
-    if len(chosen) > due:
-        placement.warnings.append(f"{len(chosen) - due} of {len(chosen)} authored scenes find no room: "
+    matched = min(due, len(found))
+    room = matched + ((due - matched + 1) // 2 if with_gaps else due - matched)  # gap scenes keep half of what is left
+    if len(chosen) > room:
+        placement.warnings.append(f"{len(chosen) - room} of {len(chosen)} authored scenes find no room: "
                                   f"one scene every {every_tokens} tokens of book text makes {due}")
-        chosen = chosen[:due]
+        chosen = chosen[:room]
     placement.matched = {found[scene.id][0]: scene for scene in chosen if scene.id in found}
     at = [found[scene.id][1] for scene in chosen if scene.id in found]
     loose = [scene for scene in chosen if scene.id not in found]

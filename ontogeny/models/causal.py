@@ -77,7 +77,7 @@ def load_model(folder: Path, dtype: torch.dtype | None = None) -> PreTrainedMode
     """The model of a plain transformers folder, in evaluation mode, in its own precision unless told otherwise."""
     logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype or "auto", local_files_only=True)
+        model = _whole(str(folder), dtype=dtype or "auto", local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(
             Fault(
@@ -151,11 +151,29 @@ def _from_config(config: PretrainedConfig, dtype: torch.dtype) -> PreTrainedMode
 def _pretrained(base: Base, config: PretrainedConfig, dtype: torch.dtype, local_only: bool) -> PreTrainedModel:
     """The weights of a base; those of a GGUF file are unpacked, and the model forgets that it was packed."""
     logging.disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(
+    model = _whole(
         base.source, config=None if base.gguf else config, dtype=dtype, local_files_only=local_only, **base.where
     )
     if base.gguf:
-        model.config, model.hf_quantizer = config, None
+        model.config, model.hf_quantizer = config, None  # type: ignore[assignment]
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+    return model
+
+
+def _whole(source: str, **how: Any) -> PreTrainedModel:
+    """`from_pretrained`, refusing what it would otherwise fill with random weights."""
+    model, told = AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **how)  # type: ignore[misc]
+    lacking = sorted(map(str, (*told["missing_keys"], *told["mismatched_keys"])))
+    require(
+        not lacking,
+        "a model folder lacks weights.",
+        Path(source).name,
+        f"no, or misshapen: {', '.join(lacking[:3])}",
+        "every weight that its config asks for",
+        "fetch or export the model again",
+    )
     return model
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +15,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from ontogeny.core.errors import Fault, ModelError, closest
-from ontogeny.models.bases import SCRATCH, read_base
+from ontogeny.models.bases import SCRATCH, Base, read_base
 
 TOKENIZER_OWNS = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -26,9 +28,7 @@ def make_config(spec: Any, vocab_size: int, bos_id: int | None) -> PretrainedCon
     if spec.base == SCRATCH:
         config = _scratch_config(spec, vocab_size, bos_id)
     else:
-        config = read_base(
-            spec.base, lambda base, local: AutoConfig.from_pretrained(base.source, local_files_only=local, **base.where)
-        )
+        config = read_base(spec.base, _read_config)
         require(
             config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
             f"'{spec.base}' is not a causal language model.",
@@ -40,7 +40,7 @@ def make_config(spec: Any, vocab_size: int, bos_id: int | None) -> PretrainedCon
         if getattr(config, "bos_token_id", None) is None:
             config.bos_token_id = bos_id
     if getattr(config, "quantization_config", None) is not None:
-        del config.quantization_config
+        del config.quantization_config  # type: ignore[attr-defined]
     for name in [name for name in config.to_dict() if _is_dropout(name)]:
         setattr(config, name, 0.0)
     limit = context_limit(config)
@@ -72,6 +72,16 @@ def require(holds: Any, what: str, where: str, got: str, expected: str, fix: str
     """Raises ModelError with this one fault unless something holds."""
     if not holds:
         raise ModelError(Fault(what, where, got, expected, fix))
+
+
+def _read_config(base: Base, local_only: bool) -> PretrainedConfig:
+    return copy.deepcopy(_read_once(base, local_only)) if base.gguf else _read_once.__wrapped__(base, local_only)
+
+
+@functools.lru_cache(maxsize=4)
+def _read_once(base: Base, local_only: bool) -> PretrainedConfig:
+    """A GGUF file is read through, vocabulary and all, to learn its config: seconds, so once a process."""
+    return AutoConfig.from_pretrained(base.source, local_files_only=local_only, **base.where)
 
 
 def _scratch_config(spec: Any, vocab_size: int, bos_id: int | None) -> PretrainedConfig:
@@ -141,7 +151,7 @@ def _planned_vocab(spec: Any) -> int:
         "a vocab_size",
         "give tokenizer: {train: bpe, vocab_size: N}",
     )
-    return int(planned)
+    return int(planned or 0)
 
 
 def _is_dropout(name: str) -> bool:

@@ -35,6 +35,13 @@ class RowGroups:
     def __init__(self) -> None:
         self.group_B: Tensor | None = None
 
+    def of(self, x: Tensor) -> Tensor:
+        """The groups of the rows of an input, on its device."""
+        rows = 0 if self.group_B is None else len(self.group_B)
+        fits = rows and (len(x) == rows or (x.dim() == 2 and len(x) % rows == 0))
+        assert fits, f"{tuple(x.shape)} for {rows} rows: call set_groups before forward"
+        return torch.as_tensor(self.group_B, device=x.device)
+
 
 class StackedLinear(nn.Module):
     """A frozen linear module and the adapters that some roles have on it: y = Wx + scale_k B_k A_k x in group k's rows.
@@ -42,17 +49,19 @@ class StackedLinear(nn.Module):
     It owns its parameters (`A_<role>` [r, I], `B_<role>` [O, r]), so that ZeRO-3 gathers them with its own forward, and
     all of them take part in every forward, so that every rank reduces the same gradients in the same order."""
 
-    def __init__(
-        self, base: nn.Module, adapters: Mapping[str, tuple[int, float]], order: Sequence[str], groups: RowGroups
-    ):
+    slot_of_group: Tensor
+    scale_of_slot: Tensor
+
+    def __init__(self, base: Any, adapters: Mapping[str, tuple[int, float]], order: Sequence[str], groups: RowGroups):
         super().__init__()
         self.base, self.groups, self.adapters = base, groups, dict(adapters)
         self.out_features, self.in_features = _sizes(base)
         self.transposed = isinstance(base, Conv1D)
         device = base.weight.device
         for role, (rank, _) in self.adapters.items():
-            self.register_parameter(f"A_{role}", nn.Parameter(torch.empty(rank, self.in_features, device=device)))
-            self.register_parameter(f"B_{role}", nn.Parameter(torch.zeros(self.out_features, rank, device=device)))
+            for side, sizes in (("A", (rank, self.in_features)), ("B", (self.out_features, rank))):
+                empty = torch.zeros(sizes, dtype=torch.float32, device=device)
+                self.register_parameter(f"{side}_{role}", nn.Parameter(empty))
         here = list(self.adapters)
         slots = [here.index(role) if role in self.adapters else len(here) for role in order] + [len(here)]
         scales = [alpha / rank for rank, alpha in self.adapters.values()] + [0.0]
@@ -61,8 +70,8 @@ class StackedLinear(nn.Module):
 
     def forward(self, x_BTI: Tensor) -> Tensor:
         y_BTO = self.base(x_BTI)
-        x_BTI, shape = self._by_rows(x_BTI), y_BTO.shape  # some families flatten rows and tokens into one
-        slot_B = self.slot_of_group[self.groups.group_B.to(x_BTI.device)]  # -1: the last slot, of no adapter
+        slot_B = self.slot_of_group[self.groups.of(x_BTI)]  # -1: the last slot, of no adapter
+        x_BTI, shape = x_BTI.reshape(len(slot_B), -1, self.in_features), y_BTO.shape  # OPT flattens rows and tokens
         rank = max(rank for rank, _ in self.adapters.values())
         a_KRI = torch.stack([_padded(getattr(self, f"A_{role}"), 0, rank) for role in self.adapters])
         b_KOR = torch.stack([_padded(getattr(self, f"B_{role}"), 1, rank) for role in self.adapters])
@@ -70,12 +79,6 @@ class StackedLinear(nn.Module):
         scale_B = self.scale_of_slot[slot_B].to(a_KRI.dtype)
         low_BTR = torch.bmm(x_BTI.to(a_KRI.dtype), a_KRI[kept_B].transpose(1, 2)) * scale_B[:, None, None]
         return (y_BTO + torch.bmm(low_BTR, b_KOR[kept_B].transpose(1, 2)).reshape(shape)).to(y_BTO.dtype)
-
-    def _by_rows(self, x: Tensor) -> Tensor:
-        rows = 0 if self.groups.group_B is None else len(self.groups.group_B)
-        tokens = x.numel() // self.in_features
-        assert rows and tokens % rows == 0, f"{tuple(x.shape)} for {rows} rows: call set_groups before forward"
-        return x.reshape(rows, -1, self.in_features)
 
 
 class StackedLoRA(nn.Module):

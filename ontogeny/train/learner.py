@@ -74,6 +74,8 @@ class Learner:
         self.optimizer: GroupClippedAdamW | None = None
         self.subject: Subject | None = None
         self.entered: tuple[int, int, str] | None = None
+        self._half = plan.genome.model.precision == "bf16"
+        self._trunk_digest: str | None = None
         self.device = torch.device(get_accelerator().device_name(int(os.environ.get("LOCAL_RANK", "0"))))
         self.token_bytes_V = token_bytes(corpus.folder / "tokenizer")
 
@@ -130,7 +132,8 @@ class Learner:
             "train_batch_size": micro * steps * self.world, "train_micro_batch_size_per_gpu": micro,
             "gradient_accumulation_steps": steps, "steps_per_print": 1 << 60, "gradient_clipping": 0.0,
             "zero_allow_untested_optimizer": True, "zero_optimization": zero,
-            "bf16": {"enabled": self.plan.genome.model.precision == "bf16"}, **passed,
+            # adapters stay float32 on a bf16 trunk, so the roles' engine is not DeepSpeed's bf16 one
+            "bf16": {"enabled": kind == "trunk" and self._half}, **passed,
         }
 
     def _role_rows(self, stage: StagePlan) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from making import ROLES, make_library, make_plan, make_prose, make_stage, scene_yaml, span
 
@@ -20,7 +20,8 @@ from ontogeny.corpus.prepare import prepare_corpus
 from ontogeny.corpus.rows import Corpus, slice_of_rank
 from ontogeny.corpus.vocabulary import load_encoder, train_tokenizer
 
-SETTINGS = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True,
+                    phases=(Phase.explicit, Phase.generate))  # a failing library is small enough without shrinking
 WORDS = st.sampled_from(["", "Ёлка стоит. Но снег идёт. Потом весна.", "ÆØÅ 中文 🙂 e\u0301", "x" * 700,
                          "A. B. So D. E.",
                          "<|endoftext|> is a word here. So it is. It was.", "   indented\n   verse\n   lines"])
@@ -130,7 +131,7 @@ def test_a_batch_anywhere_is_the_batch_walked_to(made, data, tokenizer):
                     assert here.step == there.step
                     for name in ("rows_B", "ids_BT", "weights_BT", "group_B"):
                         assert np.array_equal(getattr(here, name), getattr(there, name))
-                    assert (here.weights_BT[:, 0] == 0).all() and (here.weights_BT.sum(axis=1) > 0).all()
+                    assert (here.weights_BT[:, 0] == 0).all() and (phase == "books" or here.weights_BT.sum() > 0)
                     for ranks in (1, 2, 3, 8):
                         slices = [slice_of_rank(here, rank, ranks) for rank in range(ranks)]
                         for name in ("rows_B", "ids_BT", "weights_BT", "group_B"):
@@ -164,10 +165,11 @@ def test_passages_partition_any_text(text, markup):
     assert isinstance(book, CleanBook)
 
 
-@given(rows=st.lists(st.integers(0, 40), min_size=1, max_size=4), tokens=st.integers(1, 400), batch=st.integers(1, 300))
-def test_each_role_with_rows_has_a_row_in_each_step(rows, tokens, batch):
+@given(rows=st.lists(st.integers(0, 40), min_size=1, max_size=4), context=st.integers(1, 400),
+       batch=st.integers(1, 900))
+def test_each_role_with_rows_has_a_row_in_each_step(rows, context, batch):
     by_role = dict(zip(ROLES, rows, strict=False))
-    steps = role_steps({role: n * tokens for role, n in by_role.items()}, by_role, dict.fromkeys(by_role, batch))
+    steps = role_steps(by_role, dict.fromkeys(by_role, batch), context)
     assert (steps == 0) == (not any(rows))
     for n in filter(None, rows):
         bounds = [dealt(step, n, steps) for step in range(steps)]

@@ -1,0 +1,23 @@
+"""One undisturbed life for all tests of this folder; they run on one worker, one after another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.launch.lives import SPROUT, call
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/launch/" in item.nodeid:
+            item.add_marker(pytest.mark.xdist_group("launch"))
+
+
+@pytest.fixture(scope="session")
+def grown(tmp_path_factory) -> Path:
+    """A sprout grown from conception to the end under the launcher, one rank."""
+    run = tmp_path_factory.mktemp("grown") / "sprout"
+    call("run", SPROUT, "--out", run)
+    return run
