@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq, CommentedSet, TaggedScalar
+from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.resolver import VersionedResolver
+from ruamel.yaml.scalarbool import ScalarBoolean
+from ruamel.yaml.tag import Tag
 
 from ontogeny.core.errors import Fault, OntogenyError, closest
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+M = TypeVar("M", bound=BaseModel)
 MAX_YAML_BYTES = 16 << 20
+MAX_NUMBER_CHARS = 30
+MAX_DEPTH = 40
+MAX_REPEATS = 10_000  # of nodes by aliases: a few lines can otherwise stand for more than memory holds
+REFUSED_NUMBER = "tag:ontogeny,2026:number"
 PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
 Where = tuple[str | int, ...]
 
@@ -56,18 +71,29 @@ def read_text(path: Path, error: type[OntogenyError]) -> str:
     """A small text file, or the fault that says why not."""
     name = shown(path)
     try:
-        raw = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            raw = file.read(MAX_YAML_BYTES + 1)
     except OSError as problem:
-        raise error(Fault("a file cannot be read.", name, problem.strerror or str(problem), "a readable file",
-                          "check the path")) from problem
+        raise error(
+            Fault("a file cannot be read.", name, problem.strerror or str(problem), "a readable file", "check the path")
+        ) from problem
     if len(raw) > MAX_YAML_BYTES:
-        raise error(Fault("a YAML file is too large.", name, f"{len(raw)} bytes", f"at most {MAX_YAML_BYTES}",
-                          "split it"))
+        raise error(
+            Fault("a YAML file is too large.", name, "more than that", f"at most {MAX_YAML_BYTES} bytes", "split it")
+        )
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as problem:
-        raise error(Fault("a YAML file is not UTF-8.", name, f"byte {raw[problem.start]:#04x} at {problem.start}",
-                          "UTF-8 text", "save the file as UTF-8")) from problem
+        line, column = raw.count(b"\n", 0, problem.start) + 1, problem.start - raw.rfind(b"\n", 0, problem.start)
+        raise error(
+            Fault(
+                "a YAML file is not UTF-8.",
+                f"{name}:{line}:{column}",
+                f"byte {raw[problem.start]:#04x}",
+                "UTF-8 text",
+                "save the file as UTF-8",
+            )
+        ) from problem
 
 
 def load_yaml(path: Path, error: type[OntogenyError]) -> Document:
@@ -75,133 +101,259 @@ def load_yaml(path: Path, error: type[OntogenyError]) -> Document:
 
     Raises: `error` with file:line:column for a syntax error, a double key, a tag that would construct an
     object, an alias that nests itself."""
-    text = read_text(path, error)
-    return parse_yaml(text, shown(path), error)
+    return parse_yaml(read_text(path, error), shown(path), error)
+
+
+class CoreResolver(VersionedResolver):
+    """What a plain scalar means in the core schema of YAML 1.2: no dates, and 1_000 is no number."""
+
+    processing_version = (1, 2)
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        """The tag of a node; a number we refuse gets one of our own, so that it is told with its place."""
+        tag = super().resolve(kind, value, implicit)
+        if kind is not ScalarNode or not implicit[0]:
+            return tag
+        core = str(tag).rpartition(":")[2]
+        if core in ("timestamp", "value"):
+            return self.DEFAULT_SCALAR_TAG
+        if core in ("int", "float") and ("_" in value or len(value) > MAX_NUMBER_CHARS):
+            return Tag(suffix=REFUSED_NUMBER)
+        return tag
 
 
 def parse_yaml(text: str, name: str, error: type[OntogenyError]) -> Document:
     """As `load_yaml`, for text already read; `name` is what places are called."""
     reader = YAML(typ="rt", pure=True)
+    reader.Resolver = CoreResolver
     reader.allow_duplicate_keys = False
+    fix = "mend the line (indentation, quotes, a key written twice)"
+    place, got = "", ""
     try:
         tree = reader.load(io.StringIO(text))
     except MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise error(Fault("a YAML file cannot be parsed.", place, (problem.problem or str(problem)).strip(),
-                          "YAML 1.2", "mend the line (indentation, quotes, a key written twice)")) from problem
-    except (YAMLError, ValueError, RecursionError) as problem:
-        raise error(Fault("a YAML file cannot be parsed.", name, str(problem).splitlines()[0], "YAML 1.2",
-                          "mend the file")) from problem
-    document = Document(None, name)
-    faults: list[Fault] = []
-    document.value = _plain(tree, (), document, faults, set())
-    if faults:
-        raise error(faults)
-    return document
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        got = problem.problem or str(problem)
+    except ReaderError as problem:
+        before = text[: problem.position]
+        place, got = f":{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}", str(problem)
+    except RecursionError:
+        got, fix = "lists in lists without end", "write it flatter"
+    except (YAMLError, ValueError) as problem:
+        got = str(problem)
+    if got:
+        got = got.strip().splitlines()[0]
+        raise error(Fault("a YAML file cannot be parsed.", name + place, got, "YAML 1.2", fix))
+    if old := re.match(r"(?:#.*\n|\s*\n)*%YAML[ \t]+(?!1\.2\b)(\S+)", text):
+        line = text.count("\n", 0, old.start(1)) + 1
+        raise error(
+            Fault("a YAML file is of another version.", f"{name}:{line}:1", old[1], "YAML 1.2", "remove the directive")
+        )
+    reading = _Plain(Document(None, name))
+    reading.document.value = reading.read(tree, ())
+    if reading.faults:
+        raise error(reading.faults)
+    return reading.document
 
 
-def _plain(node: Any, path: Where, document: Document, faults: list[Fault], open_nodes: set[int]) -> Any:
-    tag = str(getattr(getattr(node, "tag", None), "value", None) or "")
-    if isinstance(node, (TaggedScalar, CommentedSet)) or (tag and tag not in PLAIN_TAGS):
-        faults.append(Fault("a YAML tag would construct an object.", document.at(path), tag or "a tag",
-                            "plain values: text, numbers, lists, mappings", "remove the tag"))
-        return None
-    if id(node) in open_nodes:
-        faults.append(Fault("a YAML alias holds itself.", document.at(path), "a cycle", "a tree", "remove the alias"))
-        return None
-    if isinstance(node, CommentedMap):
-        return _plain_map(node, path, document, faults, open_nodes | {id(node)})
-    if isinstance(node, CommentedSeq):
+class _Plain:
+    """A parsed tree on its way to plain values, places and faults."""
+
+    def __init__(self, document: Document):
+        self.document = document
+        self.faults: list[Fault] = []
+        self.open_nodes: list[int] = []
+        self.met: set[int] = set()
+        self.repeats = 0
+
+    def read(self, node: Any, path: Where) -> Any:
+        """A node as plain values; None where there is a fault."""
+        if isinstance(node, (CommentedMap, CommentedSeq)) and not self._tag(node):
+            return self._nested(node, path)
+        if isinstance(node, ScalarBoolean):  # an anchored true is an int to Python
+            return bool(node)
+        if getattr(node, "_underscore", None):
+            return self._refuse_number(str(int(node)), path)
+        if isinstance(node, float) and not math.isfinite(node):
+            return self._fault("a number is not finite.", path, str(node), "a finite number", "write a number")
+        if isinstance(node, TaggedScalar) and self._tag(node).endswith(REFUSED_NUMBER):
+            return self._refuse_number(str(node.value), path)
+        if isinstance(node, TaggedScalar) and self._tag(node) == "tag:yaml.org,2002:str":
+            return str(node.value)
+        if not isinstance(node, TaggedScalar):
+            for kind in (bool, int, float, str):
+                if isinstance(node, kind):
+                    return kind(node)
+            if node is None:
+                return None
+        return self._fault(
+            "a YAML tag would construct an object.",
+            path,
+            self._tag(node) or type(node).__name__,
+            "plain values: text, numbers, lists, mappings",
+            "remove the tag",
+        )
+
+    def _fault(self, what: str, path: Where, got: str, expected: str, fix: str) -> None:
+        self.faults.append(Fault(what, self.document.at(path), got[:80], expected, fix))
+
+    def _refuse_number(self, got: str, path: Where) -> None:
+        if len(got) > MAX_NUMBER_CHARS:
+            return self._fault(
+                "a number is too long.",
+                path,
+                f"{len(got)} characters",
+                f"at most {MAX_NUMBER_CHARS}",
+                "write a shorter one, or quote it if it is text",
+            )
+        return self._fault("a number carries underscores.", path, got, "digits alone: 200000", "remove the underscores")
+
+    @staticmethod
+    def _tag(node: Any) -> str:
+        tag = str(getattr(getattr(node, "tag", None), "value", None) or "")
+        if isinstance(node, (CommentedMap, CommentedSeq)):
+            ordered = type(node) not in (CommentedMap, CommentedSeq)
+            return tag or type(node).__name__ if ordered else "" if tag in PLAIN_TAGS else tag
+        return tag
+
+    def _nested(self, node: CommentedMap | CommentedSeq, path: Where) -> Any:
+        if id(node) in self.open_nodes:
+            return self._fault("a YAML alias holds itself.", path, "a cycle", "a tree", "remove the alias")
+        if len(path) > MAX_DEPTH:
+            return self._fault(
+                "a YAML file is nested too deeply.",
+                path,
+                f"{len(path)} levels",
+                f"at most {MAX_DEPTH}",
+                "write it flatter",
+            )
+        self.repeats += id(node) in self.met
+        self.met.add(id(node))
+        if self.repeats > MAX_REPEATS:
+            if self.repeats == MAX_REPEATS + 1:
+                self._fault(
+                    "YAML aliases multiply.",
+                    path,
+                    f"more than {MAX_REPEATS} copies",
+                    "a few aliases",
+                    "write the values out",
+                )
+            return None
+        self.open_nodes.append(id(node))
+        value = self._mapping(node, path) if isinstance(node, CommentedMap) else self._list(node, path)
+        self.open_nodes.pop()
+        return value
+
+    def _list(self, node: CommentedSeq, path: Where) -> list:
         items = []
         for index, item in enumerate(node):
-            mark = (node.lc.data or {}).get(index)
-            if mark:
-                document.places[(*path, index)] = f"{document.file}:{mark[0] + 1}:{mark[1] + 1}"
-            items.append(_plain(item, (*path, index), document, faults, open_nodes | {id(node)}))
+            if mark := (node.lc.data or {}).get(index):
+                self._place((*path, index), mark)
+            items.append(self.read(item, (*path, index)))
         return items
-    if getattr(node, "_underscore", None):
-        faults.append(Fault("a number carries underscores.", document.at(path), f"a number read as {int(node)}",
-                            "digits alone: 200000", "remove the underscores"))
-        return None
-    for kind in (bool, int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node if node is None else str(node)
+
+    def _mapping(self, node: CommentedMap, path: Where) -> dict:
+        values: dict[str, Any] = {}
+        for key, item in node.items():
+            name = str(key)
+            here = (*path, name)
+            mark = (node.lc.data or {}).get(key)
+            if mark:  # a key that came through a merge (<<) has no place of its own
+                self._place((*here, "@key"), mark[:2])
+                self._place(here, mark[2:])
+            if not isinstance(key, (str, int, float)) or isinstance(key, TaggedScalar):
+                self._fault("a key is not plain text.", here, repr(key)[:80], "a word", "write a plain key")
+            elif name in values:
+                self._fault(f"the key '{name}' is written twice.", here, repr(key), "each key once", "remove one")
+            values[name] = self.read(item, here)
+        return values
+
+    def _place(self, path: Where, mark: Sequence[int]) -> None:
+        self.document.places[path] = f"{self.document.file}:{mark[0] + 1}:{mark[1] + 1}"
 
 
-def _plain_map(node: CommentedMap, path: Where, document: Document, faults: list[Fault], open_nodes: set[int]) -> dict:
-    values: dict[str, Any] = {}
-    for key, item in node.items():
-        name = str(key)
-        here = (*path, name)
-        mark = (node.lc.data or {}).get(key)
-        if mark:  # a key that came through a merge (<<) has no place of its own
-            document.places[(*here, "@key")] = f"{document.file}:{mark[0] + 1}:{mark[1] + 1}"
-            document.places[here] = f"{document.file}:{mark[2] + 1}:{mark[3] + 1}"
-        values[name] = _plain(item, here, document, faults, open_nodes)
-    return values
-
-
-def model_faults(
-    model: type[BaseModel], value: Any, document: Document, prefix: Where = ()
-) -> tuple[list[Fault], BaseModel | None]:
+def model_faults(model: type[M], value: Any, document: Document, prefix: Where = ()) -> tuple[list[Fault], M | None]:
     """Validates a value against a pydantic model; all its faults, each with its place, or the instance."""
     try:
         return [], model.model_validate(value)
     except ValidationError as problem:
-        return [_told(model, one, document, prefix) for one in _without_echoes(problem.errors())], None
+        told: dict[tuple, Fault] = {}
+        for one in problem.errors():
+            path = _path_in(value, one)
+            fault = _told(model, one, path, document, prefix)
+            if (path, fault.what) in told and one["type"] != "missing":  # every arm of a union says what it wants
+                fault = replace(fault, expected=f"{told[path, fault.what].expected}; or {fault.expected}")
+            told[path, fault.what] = fault
+        return list(told.values()), None
 
 
-def _without_echoes(errors: list[dict]) -> Iterator[dict]:
-    seen = set()
-    for one in errors:
-        key = (one["loc"], one["type"])
-        if key not in seen:
-            seen.add(key)
-            yield one
+def _path_in(value: Any, one: ErrorDetails) -> Where:
+    """The place of an error as keys of the value: pydantic's `loc` without the names it gives to a union's arms."""
+    path: list[str | int] = []
+    for number, part in enumerate(one["loc"]):
+        absent = number == len(one["loc"]) - 1 and one["type"] == "missing"
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and isinstance(part, int):
+            value = value[part]
+        elif not absent:
+            continue
+        path.append(part)
+    return tuple(path)
 
 
-def _told(model: type[BaseModel], one: dict, document: Document, prefix: Where) -> Fault:
-    path = (*prefix, *(part for part in one["loc"]))
+def _told(model: type[BaseModel], one: ErrorDetails, inner: Where, document: Document, prefix: Where) -> Fault:
+    path = (*prefix, *inner)
     if one["type"] == "extra_forbidden":
-        key = str(one["loc"][-1])
-        known = known_keys(model, one["loc"][:-1])
+        key = str(path[-1])
+        known = known_keys(model, inner[:-1])
         place = document.places.get((*path, "@key"))
         where = f"{place}  {spell(path)}" if place else document.at(path)
-        return Fault(f"unknown key '{key}'.", where, f"'{key}'", f"one of {', '.join(known)}{closest(key, known)}",
-                     "correct the key, or remove it")
+        return Fault(
+            f"unknown key '{key}'.",
+            where,
+            f"'{key}'",
+            f"one of {', '.join(known)}{closest(key, known)}",
+            "correct the key, or remove it",
+        )
     if one["type"] == "missing":
-        return Fault(f"'{path[-1]}' is missing.", document.at(path[:-1]), "nothing", f"the key '{path[-1]}'",
-                     f"add '{path[-1]}: ...'")
-    message = one["msg"].removeprefix("Value error, ")
-    return Fault(f"'{path[-1] if path else 'the file'}' does not fit.", document.at(path), repr(one.get("input"))[:120],
-                 message, "change the value")
+        return Fault(
+            f"'{path[-1]}' is missing.",
+            document.at(path[:-1]),
+            "nothing",
+            f"the key '{path[-1]}'",
+            f"add '{path[-1]}: ...'",
+        )
+    message = one["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    name = spell(path[-2:] if path and isinstance(path[-1], int) else path[-1:]) or "the file"
+    return Fault(
+        f"'{name}' does not fit.", document.at(path), repr(one.get("input"))[:120], message, "change the value"
+    )
 
 
-def known_keys(model: type[BaseModel], loc: Where) -> list[str]:
+def known_keys(model: type[BaseModel], path: Where) -> list[str]:
     """The keys that a (nested) pydantic model knows at a place."""
-    current: Any = model
-    for part in loc:
-        current = _inner_model(current, part)
-        if current is None:
-            return []
-    return sorted(current.model_fields) if hasattr(current, "model_fields") else []
+    found: list[Any] = [model]
+    for part in path:
+        found = [inner for annotation in found for inner in _inside(annotation, part)]
+    models = [one for annotation in found for one in _models(annotation)]
+    return sorted({name for one in models for name in one.model_fields})
 
 
-def _inner_model(current: Any, part: str | int) -> Any:
-    fields = getattr(current, "model_fields", None)
-    if fields is not None:
-        if part not in fields:
-            return None
-        current = fields[part].annotation
-    return _first_model(current) if not isinstance(part, int) else _first_model(current)
-
-
-def _first_model(annotation: Any) -> Any:
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models a value of this annotation may be: one, or those of a union's arms."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        if (found := _first_model(inner)) is not None:
-            return found
-    return None
+        return [annotation]
+    if get_origin(annotation) in (dict, list):
+        return []
+    return [model for inner in get_args(annotation) for model in _models(inner)]
+
+
+def _inside(annotation: Any, part: str | int) -> list[Any]:
+    """What stands under a key or index of a value of this annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation.model_fields[str(part)].annotation] if part in annotation.model_fields else []
+    if get_origin(annotation) in (dict, list):
+        return [get_args(annotation)[-1]]
+    return [found for inner in get_args(annotation) for found in _inside(inner, part)]
