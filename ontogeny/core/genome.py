@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ontogeny.core.errors import Fault, GenomeError
+from ontogeny.core.errors import Fault, GenomeError, closest
 from ontogeny.core.hashes import sha256_hex
 from ontogeny.core.library import CATALOGUE, Library, find_root, load_library
-from ontogeny.core.positions import Document, Where, load_yaml, model_faults, parse_yaml, shown
-from ontogeny.core.rules import rule_faults
+from ontogeny.core.positions import NO_FIT, Document, Where, load_yaml, model_faults, parse_yaml, shown
+from ontogeny.core.rules import SCENES, rule_faults
 from ontogeny.core.schema import Genome
 
 WHOLE = ("span", "gate", "scenes", "sections")  # a stage's own key replaces the default whole
+MISSING = "???"  # OmegaConf's word for a value to come
 
 
 class LoadedGenome:
@@ -32,7 +33,11 @@ class LoadedGenome:
     @property
     def resolved(self) -> dict[str, Any]:
         """The composed genome as plain values: what `genome.yaml` of a run holds."""
-        return self.genome.model_dump(mode="json", exclude_none=True)
+        value = self.genome.model_dump(mode="json", exclude_none=True)
+        value["machine"]["deepspeed"] = self.genome.machine.deepspeed  # a null in these is a value of its own
+        if self.genome.model.architecture is not None:
+            value["model"]["architecture"] = self.genome.model.architecture
+        return value
 
 
 def load_genome(path: Path, overrides: Sequence[str] = (), libraries: Sequence[Path] = ()) -> LoadedGenome:
@@ -54,18 +59,16 @@ def load_genome(path: Path, overrides: Sequence[str] = (), libraries: Sequence[P
 
 def compose(document: Document, path: Path, library: Library, overrides: Sequence[str]) -> LoadedGenome:
     """The genome of a parsed file (see `load_genome`)."""
-    faults = _references(document.value, (), document)
-    if faults:
-        raise GenomeError(faults)
-    raw = _with_overrides(document.value, [one for one in overrides if _key(one).endswith(".use")], document)
-    raw = _with_stage_defaults(raw, library.root, document, faults)
-    raw = _with_overrides(raw, [one for one in overrides if not _key(one).endswith(".use")], document)
+    faults: list[Fault] = []
+    raw = _without_references(document.value, (), document, faults)
+    raw = _with_overrides(raw, [one for one in overrides if _key(one).endswith(".use")], document, faults)
+    raw = _with_stage_defaults(raw, library, document, faults)
+    raw = _with_overrides(raw, [one for one in overrides if not _key(one).endswith(".use")], document, faults)
     faults += rule_faults(raw, library, document)
-    resolved = _with_trunk_and_roles(raw)
-    found, genome = model_faults(Genome, resolved, document)
+    found, genome = model_faults(Genome, _with_trunk_and_roles(raw, document), document)
     faults += found
-    if faults:
-        raise GenomeError(_once_a_place(faults))
+    if faults or genome is None:
+        raise GenomeError(once_a_place(faults))
     return LoadedGenome(genome, path, library, document)
 
 
@@ -73,7 +76,7 @@ def resolved_genome(path: Path) -> Genome:
     """The genome of a run directory: already composed, so nothing is looked up."""
     document = load_yaml(path, GenomeError)
     found, genome = model_faults(Genome, document.value, document)
-    if found:
+    if genome is None:
         raise GenomeError(found)
     return genome
 
@@ -89,51 +92,77 @@ def genome_hash(genome: Genome) -> str:
     return sha256_hex(value)
 
 
-def _references(value: Any, path: Where, document: Document) -> list[Fault]:
+def _without_references(value: Any, path: Where, document: Document, faults: list[Fault]) -> Any:
+    """The value with every `${` told and disarmed, so that OmegaConf looks nothing up."""
     if isinstance(value, dict):
-        return [fault for key, item in value.items() for fault in _references(item, (*path, key), document)]
+        return {key: _without_references(item, (*path, key), document, faults) for key, item in value.items()}
     if isinstance(value, list):
-        return [fault for index, item in enumerate(value) for fault in _references(item, (*path, index), document)]
-    if isinstance(value, str) and "${" in value:
-        return [Fault("a genome reads nothing outside itself.", document.at(path), repr(value)[:120],
-                      "a value without '${'", "write the value out")]
-    return []
+        return [_without_references(item, (*path, index), document, faults) for index, item in enumerate(value)]
+    if isinstance(value, str) and ("${" in value or value == MISSING):
+        faults.append(Fault("a genome reads nothing outside itself.", document.at(path), repr(value)[:120],
+                            "a value without '${' (and not '???')", "write the value out"))
+        return value.replace("${", "$ {").replace(MISSING, "?")
+    return value
 
 
 def _key(override: str) -> str:
     return override.partition("=")[0]
 
 
-def _with_overrides(raw: dict, overrides: Sequence[str], document: Document) -> dict:
+def _with_overrides(raw: dict, overrides: Sequence[str], document: Document, faults: list[Fault]) -> dict:
     if not overrides:
         return raw
     config = OmegaConf.create(raw)
-    faults = []
     for override in overrides:
         key, equals, text = override.partition("=")
+        place = f"command line: {override}"
+        parent, _, leaf = key.rpartition(".")
         try:
             if not equals or not key or "[" in key:
-                raise ValueError("not of the form key=value with list indices by dots")
-            value = parse_yaml(text, "command line", GenomeError).value
-            if _references(value, (), document):
-                raise ValueError("a genome reads nothing outside itself: no '${'")
-            parent, _, leaf = key.rpartition(".")
-            if parent.endswith("span"):  # one unit at a time: {tokens: N} replaces {books: all}
-                key, value = parent, {leaf: value}
-            OmegaConf.update(config, key, value, merge=not parent.endswith("span") and not key.endswith("span"))
-        except (OmegaConfBaseException, ValueError, TypeError, KeyError, IndexError, AttributeError) as problem:
-            faults.append(Fault("an override cannot be applied.", "command line", override, "key=value, as in "
-                                "stages.0.span.tokens=5000", str(problem).splitlines()[0][:160]))
+                raise ValueError("it is not of the form key=value with list indices by dots")
+            told = parse_yaml(text, place, GenomeError)
+            value = _without_references(told.value, (), Document(None, place), faults)
+            if parent.rpartition(".")[2] == "span":  # one unit at a time: {tokens: N} replaces {books: all}
+                key, leaf, value = parent, "span", {leaf: value}
+            OmegaConf.update(config, key, value, merge=leaf not in WHOLE)
+        except GenomeError as problem:
+            faults += problem.faults
             continue
-        place: Where = tuple(int(part) if part.isdigit() else part for part in key.split("."))
-        document.places = {where: at for where, at in document.places.items() if where[: len(place)] != place}
-        document.places[place] = f"command line: {override}"
-    if faults:
-        raise GenomeError(faults)
-    return OmegaConf.to_container(config)
+        except (OmegaConfBaseException, ValueError, TypeError, KeyError, IndexError, AttributeError) as problem:
+            faults.append(Fault("an override cannot be applied.", place, str(problem).splitlines()[0][:160],
+                                "key=value, list indices by dots: stages.0.span.tokens=5000", "correct the override"))
+            continue
+        where: Where = tuple(int(part) if part.isdigit() else part for part in key.split("."))
+        document.places = {path: at for path, at in document.places.items() if path[: len(where)] != where}
+        document.places[where] = place
+    return _plain(config)
 
 
-def _with_stage_defaults(raw: dict, root: Path, document: Document, faults: list[Fault]) -> dict:
+def _plain(config: Any) -> dict:
+    value = OmegaConf.to_container(config)
+    assert isinstance(value, dict), type(value)
+    return {str(key): item for key, item in value.items()}
+
+
+def _merged(base: dict, over: dict) -> dict:
+    """`over` on `base`, key by key; the keys of WHOLE at once."""
+    try:
+        merged = _plain(OmegaConf.merge(base, over))
+    except OmegaConfBaseException:  # a mapping over a list, or the like: the type check tells
+        merged = {**base, **over}
+    _take_whole(merged, over)
+    return merged
+
+
+def _take_whole(merged: dict, over: dict) -> None:
+    for key, value in over.items():
+        if key in WHOLE:
+            merged[key] = value
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            _take_whole(merged[key], value)
+
+
+def _with_stage_defaults(raw: dict, library: Library, document: Document, faults: list[Fault]) -> dict:
     stages = raw.get("stages")
     if not isinstance(stages, list):
         return raw
@@ -142,43 +171,59 @@ def _with_stage_defaults(raw: dict, root: Path, document: Document, faults: list
         if not isinstance(stage, dict) or not isinstance(stage.get("use"), str):
             composed.append(stage)
             continue
-        defaults = _stage_file(stage["use"], root, document, ("stages", index), faults)
-        kept = {key: value for key, value in defaults.items() if not (key in WHOLE and key in stage)}
-        composed.append(OmegaConf.to_container(OmegaConf.merge(kept, stage)))
+        try:
+            defaults = _stage_file(stage, library.root, document, ("stages", index), faults)
+        except GenomeError as problem:
+            faults += problem.faults
+            books = list(library.entries)[:1]  # a stage that could not be read has one fault, not one a missing key
+            defaults = {"name": Path(stage["use"]).name, "span": {"books": "all"},
+                        "sections": [{"name": "unread", "books": books}]}
+        composed.append(_merged(defaults, stage))
     return {**raw, "stages": composed}
 
 
-def _stage_file(use: str, root: Path, document: Document, where: Where, faults: list[Fault]) -> dict:
-    folder = (root / use).resolve()
-    fault = None
-    if root.resolve() not in folder.parents or Path(use).is_absolute():
-        fault = Fault("a stage folder leaves the library's folder.", document.at((*where, "use")), repr(use),
-                      f"a folder under the one that holds {CATALOGUE}", "copy the stage folder in")
-    elif not (folder / "stage.yaml").is_file():
+def _stage_file(stage: dict, root: Path, document: Document, where: Where, faults: list[Fault]) -> dict:
+    """The defaults of a stage's folder. Raises: GenomeError where there are none to be had."""
+    use = stage["use"]
+    place = document.at((*where, "use"))
+    try:
+        files = [(root / use / name).resolve() for name in ("stage.yaml", SCENES)]
+        leaves = not all(file.parent != root.resolve() and file.is_relative_to(root.resolve()) for file in files)
+        there = files[0].is_file()
+    except (OSError, ValueError):  # a name no file can have
+        leaves = there = False
+    if leaves or Path(use).is_absolute():
+        raise GenomeError(Fault("a stage folder leaves the library's folder.", place, repr(use)[:120],
+                                f"a folder under the one that holds {CATALOGUE}", "copy the stage folder in"))
+    if not there:
         near = sorted(str(path.parent.relative_to(root)) for path in (root / "stages").glob("*/stage.yaml"))
-        fault = Fault("a stage folder does not exist.", document.at((*where, "use")), repr(use),
-                      f"one of {', '.join(near)}", "correct `use`, or make the folder with a stage.yaml")
-    if fault:
-        faults.append(fault)
-        return {}
-    defaults = load_yaml(folder / "stage.yaml", GenomeError)
+        raise GenomeError(Fault("a stage folder does not exist.", place, repr(use)[:120],
+                                f"one of {', '.join(near)}{closest(use, near)}",
+                                "correct `use`, or make the folder with a stage.yaml"))
+    defaults = load_yaml(root / use / "stage.yaml", GenomeError)
     if not isinstance(defaults.value, dict):
-        faults.append(Fault("a stage file is not a mapping.", defaults.file, type(defaults.value).__name__,
-                            "keys such as name, sections, scenes", "see stages/primer/stage.yaml"))
-        return {}
-    faults += _references(defaults.value, (), defaults)
-    for path, place in defaults.places.items():
-        document.places.setdefault((*where, *path), place)
-    defaults.value.setdefault("name", folder.name)
-    defaults.value.pop("use", None)
-    return defaults.value
+        raise GenomeError(Fault("a stage file is not a mapping.", defaults.file, type(defaults.value).__name__,
+                                "keys such as name, sections, scenes", "see stages/primer/stage.yaml"))
+    value = _without_references(defaults.value, (), defaults, faults)
+    if value.pop("use", None) is not None:
+        faults.append(Fault("a stage file uses another.", defaults.at(("use",)), "use", "keys of its own",
+                            "remove `use`"))
+    for path, at in defaults.places.items():
+        if not (path and path[0] in WHOLE and path[0] in stage):
+            document.places.setdefault((*where, *path), at)
+    value.setdefault("name", Path(use).name)
+    return value
 
 
-def _with_trunk_and_roles(raw: dict) -> dict:
+def _with_trunk_and_roles(raw: dict, document: Document) -> dict:
     """Each stage gets the genome's trunk and roles, with its own keys over them."""
     stages = raw.get("stages")
     if not isinstance(stages, list):
         return raw
+    inherited = [(path, at) for path, at in document.places.items() if path and path[0] in ("trunk", "roles")]
+    for index in range(len(stages)):
+        for path, at in inherited:
+            document.places.setdefault(("stages", index, *path), at)
     return {**raw, "stages": [_grown(stage, raw) for stage in stages]}
 
 
@@ -190,23 +235,21 @@ def _grown(stage: Any, raw: dict) -> Any:
         ours, base = stage.get(key) or {}, raw.get(key) or {}
         if not isinstance(ours, dict) or not isinstance(base, dict):
             continue
-        if key == "roles":
+        if key == "roles":  # a role nobody defined is a broken rule, told there
             ours = {name: value for name, value in ours.items() if name in base}
-        merged = OmegaConf.to_container(OmegaConf.merge(base, ours))
-        for name, value in ours.items():  # a role's span replaces whole, too
-            if key == "roles" and isinstance(value, dict) and "span" in value:
-                merged[name]["span"] = value["span"]
-        grown[key] = merged
+        grown[key] = _merged(base, ours)
     return grown
 
 
-def _once_a_place(faults: list[Fault]) -> list[Fault]:
-    """One fault a place: a fault in `trunk` shows again in every stage that inherits it, a broken rule again as a
-    value that does not fit. The first told is the most telling."""
-    kept: dict[str, Fault] = {}
+def once_a_place(faults: Iterable[Fault]) -> list[Fault]:
+    """Each fault once: one in `trunk` shows again in every stage that inherits it, and a broken rule shows again as
+    a value that does not fit."""
+    kept: dict[tuple[str, str], Fault] = {}
     for fault in faults:
-        place = fault.where.split("  ")[0]
-        kept.setdefault(place if ":" in place else fault.where + fault.what, fault)
+        place = fault.where.rpartition("  ")[0] or fault.where
+        told = any(place == other for other, _ in kept)
+        if not (told and fault.what.endswith(NO_FIT)):
+            kept.setdefault((place, fault.what), fault)
     return list(kept.values())
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,21 +31,28 @@ class LibraryEntry(BaseModel):
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
 
-RESTRICTING = ("NC", "ND", "SA", "GPL")
+RESTRICTING = ("NC", "ND", "SA", "GFDL", "ODBL")
 
 
 def restricts(licence: str) -> bool:
     """Whether a licence asks more than naming its author (share-alike, non-commercial, GPL, ...)."""
     parts = licence.upper().replace("(", " ").replace(")", " ").replace("-", " ").split()
-    return any(part in RESTRICTING for part in parts)
+    return any(part in RESTRICTING or "GPL" in part for part in parts)
 
 
 @dataclass(frozen=True)
 class Library:
-    """Books by id, and the folder their `file:` sources start from."""
+    """Books by id, the folder their `file:` sources start from, and where each book's entry stands."""
 
     entries: dict[str, LibraryEntry]
     root: Path
+    places: dict[str, str] = field(default_factory=dict)
+
+    def located(self, fault: Fault) -> Fault:
+        """A fault of a book, with the place of its entry before it."""
+        named = re.match(r"books\.(\S+?)(?:\.source)?(?:  |$)", fault.where)
+        return replace(fault, where=f"{self.places[named[1]]}  {fault.where}") if named and named[1] in self.places \
+            else fault
 
 
 def find_root(start: Path) -> Path | None:
@@ -60,6 +68,7 @@ def load_library(root: Path, extra: tuple[Path, ...] = ()) -> Library:
 
     Raises: LibraryError with every fault of every catalogue; an id that stands twice is one."""
     entries: dict[str, LibraryEntry] = {}
+    places: dict[str, str] = {}
     faults: list[Fault] = []
     for path in (root / CATALOGUE, *extra):
         document = load_yaml(path, LibraryError)
@@ -75,9 +84,10 @@ def load_library(root: Path, extra: tuple[Path, ...] = ()) -> Library:
                                     str(book_id), "an id of its own for every book", "rename one of them"))
             elif entry:
                 entries[book_id] = entry
+                places[book_id] = document.at(("books", book_id)).partition("  ")[0]
     if faults:
         raise LibraryError(faults)
-    return Library(entries, root)
+    return Library(entries, root, places)
 
 
 def _entry(document: Document, book_id: str, fields: object, faults: list[Fault]) -> LibraryEntry | None:
@@ -86,6 +96,9 @@ def _entry(document: Document, book_id: str, fields: object, faults: list[Fault]
         faults.append(Fault(f"book '{book_id}' is not a mapping.", document.at(where), repr(fields),
                             "its fields: source, title, author, ...", "indent the book's fields under its id"))
         return None
-    found, entry = model_faults(LibraryEntry, {"id": book_id, **fields}, document, where)
+    if "id" in fields:
+        faults.append(Fault("unknown key 'id'.", document.at((*where, "id")), repr(fields["id"]),
+                            "the id is the key that the book's fields stand under", "remove the key"))
+    found, entry = model_faults(LibraryEntry, {**fields, "id": book_id}, document, where)
     faults.extend(found)
     return entry

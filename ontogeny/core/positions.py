@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
+from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.reader import ReaderError
@@ -32,6 +33,7 @@ MAX_DEPTH = 40
 MAX_REPEATS = 10_000  # of nodes by aliases: a few lines can otherwise stand for more than memory holds
 REFUSED_NUMBER = "tag:ontogeny,2026:number"
 PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
+NO_FIT = "does not fit."
 Where = tuple[str | int, ...]
 
 
@@ -42,6 +44,13 @@ class Document:
     value: Any
     file: str
     places: dict[Where, str] = field(default_factory=dict)
+
+    def located(self, fault: Fault) -> Fault:
+        """A fault that names its place by keys alone (stages[0].span.tokens), with file:line:column before them."""
+        if not re.fullmatch(r"[\w-]+(\.[\w-]+|\[\d+\])*", fault.where):
+            return fault
+        path = tuple(int(part) if part.isdigit() else part for part in re.findall(r"[\w-]+", fault.where))
+        return replace(fault, where=self.at(path)) if path[:1] in self.places else fault
 
     def at(self, path: Where) -> str:
         """The place of a value, or of its nearest known parent, with the path spelled out."""
@@ -122,10 +131,20 @@ class CoreResolver(VersionedResolver):
         return tag
 
 
+class TreeConstructor(RoundTripConstructor):
+    """Refuses an alias that holds itself, which ruamel would read as nothing."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """As the round-trip constructor; each node once on the way down."""
+        if node in self.recursive_objects:
+            raise ConstructorError(None, None, "an alias holds itself", node.start_mark)
+        return super().construct_object(node, deep)
+
+
 def parse_yaml(text: str, name: str, error: type[OntogenyError]) -> Document:
     """As `load_yaml`, for text already read; `name` is what places are called."""
     reader = YAML(typ="rt", pure=True)
-    reader.Resolver = CoreResolver
+    reader.Resolver, reader.Constructor = CoreResolver, TreeConstructor
     reader.allow_duplicate_keys = False
     fix = "mend the line (indentation, quotes, a key written twice)"
     place, got = "", ""
@@ -163,7 +182,6 @@ class _Plain:
     def __init__(self, document: Document):
         self.document = document
         self.faults: list[Fault] = []
-        self.open_nodes: list[int] = []
         self.met: set[int] = set()
         self.repeats = 0
 
@@ -218,8 +236,6 @@ class _Plain:
         return tag
 
     def _nested(self, node: CommentedMap | CommentedSeq, path: Where) -> Any:
-        if id(node) in self.open_nodes:
-            return self._fault("a YAML alias holds itself.", path, "a cycle", "a tree", "remove the alias")
         if len(path) > MAX_DEPTH:
             return self._fault(
                 "a YAML file is nested too deeply.",
@@ -240,10 +256,7 @@ class _Plain:
                     "write the values out",
                 )
             return None
-        self.open_nodes.append(id(node))
-        value = self._mapping(node, path) if isinstance(node, CommentedMap) else self._list(node, path)
-        self.open_nodes.pop()
-        return value
+        return self._mapping(node, path) if isinstance(node, CommentedMap) else self._list(node, path)
 
     def _list(self, node: CommentedSeq, path: Where) -> list:
         items = []
@@ -328,7 +341,7 @@ def _told(model: type[BaseModel], one: ErrorDetails, inner: Where, document: Doc
     message = one["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     name = spell(path[-2:] if path and isinstance(path[-1], int) else path[-1:]) or "the file"
     return Fault(
-        f"'{name}' does not fit.", document.at(path), repr(one.get("input"))[:120], message, "change the value"
+        f"'{name}' {NO_FIT}", document.at(path), repr(one.get("input"))[:120], message, "change the value"
     )
 
 

@@ -8,8 +8,11 @@ from typing import Any
 
 from ontogeny.core.errors import Fault, closest
 from ontogeny.core.library import CATALOGUE, Library
-from ontogeny.core.positions import Document
+from ontogeny.core.positions import Document, Where
 from ontogeny.core.schema import PROBES, RESERVED_SPEAKERS, TRUNK
+
+
+SCENES = "scenes.yaml"
 
 
 def rule_faults(raw: dict, library: Library, document: Document) -> list[Fault]:
@@ -60,14 +63,14 @@ def _batch_faults(raw: dict, document: Document) -> Iterator[Fault]:
     context = _mapping(raw.get("model")).get("context_tokens")
     if not isinstance(context, int) or context <= 0:
         return
-    holders = [(("trunk",), raw.get("trunk"))]
+    holders: list[tuple[Where, Any]] = [(("trunk",), raw.get("trunk"))]
     holders += [(("roles", name), role) for name, role in _mapping(raw.get("roles")).items()]
     for index, stage in _stages(raw):
         holders.append((("stages", index, "trunk"), stage.get("trunk")))
         holders += [(("stages", index, "roles", name), role) for name, role in _mapping(stage.get("roles")).items()]
     for where, holder in holders:
         batch = _mapping(holder).get("batch_tokens")
-        if isinstance(batch, int) and batch > 0 and batch % context:
+        if isinstance(batch, int) and not isinstance(batch, bool) and batch > 0 and batch % context:
             yield Fault("a batch is not a whole number of packs.", document.at((*where, "batch_tokens")), str(batch),
                         f"a multiple of model.context_tokens ({context})",
                         f"write {max(context, round(batch / context) * context)}")
@@ -96,10 +99,17 @@ def _scene_faults(index: int, stage: dict, root: Path, document: Document) -> It
     if not isinstance(kinds, list) or "conflict" not in kinds:
         return
     use = stage.get("use")
-    if not isinstance(use, str) or not (root / use / "scenes.yaml").is_file():
+    if not isinstance(use, str) or (_is_there(root / use / "stage.yaml") and not _is_there(root / use / SCENES)):
         yield Fault("conflict scenes are asked for, and none stand near.", document.at(("stages", index, "scenes")),
-                    f"use: {use!r}", "a stage folder with a scenes.yaml",
+                    f"use: {use!r}", f"a stage folder with a {SCENES}",
                     "name one with `use:`, or take 'conflict' out of kinds")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name no file can have
+        return False
 
 
 def _stage_role_faults(index: int, stage: dict, raw: dict, document: Document) -> Iterator[Fault]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 PROBES = ("bits_per_byte", "conflict_resolution", "unprompted")
 SCENE_KINDS = ("conflict", "gap")
@@ -15,15 +15,17 @@ OWNED_DEEPSPEED_KEYS = (
     "optimizer", "scheduler", "bf16", "fp16", "steps_per_print", "zero_allow_untested_optimizer",
 )
 
-Positive = Annotated[int, Field(gt=0, strict=True)]
+MAX_COUNT = 1 << 53  # the largest whole number that JSON carries everywhere
+
+Positive = Annotated[int, Field(gt=0, le=MAX_COUNT, strict=True)]
 Frac = Annotated[float, Field(ge=0.0, le=1.0)]
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
 class Part(BaseModel):
-    """A part of a genome: frozen, and an unknown key is an error."""
+    """A part of a genome: frozen; an unknown key is an error; text is no number, and true is none either."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Span(Part):
@@ -64,13 +66,25 @@ class PretrainedTokenizer(Part):
     pretrained: str = Field(min_length=1, description="Hub id, local folder, or package:DIST/PATH")
 
 
+def _tokenizer_kind(value: Any) -> str:
+    """Which of the two a value means to be, so that only that one's faults are told."""
+    named = "pretrained" in value if isinstance(value, dict) else isinstance(value, PretrainedTokenizer)
+    return "pretrained" if named else "trained"
+
+
+Tokenizer = Annotated[
+    Annotated[TrainedTokenizer, Tag("trained")] | Annotated[PretrainedTokenizer, Tag("pretrained")],
+    Discriminator(_tokenizer_kind),
+]
+
+
 class ModelSpec(Part):
     """The causal language model that lives the life."""
 
     base: str = Field("scratch", min_length=1, description="scratch, a Hub id, a local folder, or package:DIST/PATH")
     architecture: dict[str, Any] | None = Field(None, description="for scratch: {type: llama, hidden_size: ...}")
     context_tokens: Annotated[int, Field(ge=16, strict=True)] = Field(description="tokens of a training row")
-    tokenizer: TrainedTokenizer | PretrainedTokenizer
+    tokenizer: Tokenizer
     precision: Literal["fp32", "bf16"] = Field("fp32", description="of the weights; adapters are float32")
 
     @model_validator(mode="after")
@@ -98,7 +112,7 @@ class Optimised(Part):
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
-Layers = Literal["all", "top-half"] | list[Annotated[int, Field(ge=0, strict=True)]]
+Layers = Literal["all", "top-half"] | Annotated[list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1)]
 Targets = Literal["attention", "mlp", "all"]
 
 
@@ -183,7 +197,7 @@ class Stage(Part):
     """A phase of growth with its own books, budget, scenes, probes and gate."""
 
     use: str | None = Field(None, description="a stage folder whose stage.yaml gives defaults")
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=80)
     span: Span
     reading: Literal["sequential"] = "sequential"
     sections: list[Section] = Field(min_length=1)
@@ -219,7 +233,7 @@ class Machine(Part):
 class Genome(Part):
     """One life: a model, how its trunk and roles learn, and the stages it walks."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
     seed: Annotated[int, Field(ge=0, strict=True)]
     language: str = Field("en", min_length=2, max_length=3)
     model: ModelSpec

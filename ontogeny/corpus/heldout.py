@@ -15,6 +15,7 @@ from ontogeny.corpus.reading import BookReading
 from ontogeny.corpus.shelf import Shelf
 
 SHINGLE_WORDS = 8
+BESIDE_CHARS = 400
 CONTAMINATED_FRAC = 0.2
 _WORD = re.compile(r"\w+")
 _POWERS = np.array([pow(0x9E3779B97F4A7C15, k + 1, 1 << 64) for k in range(SHINGLE_WORDS)], dtype=np.uint64)
@@ -22,7 +23,7 @@ _POWERS = np.array([pow(0x9E3779B97F4A7C15, k + 1, 1 << 64) for k in range(SHING
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A held-out passage of a stage."""
+    """A held-out passage of a stage; `above` and `below` are the book's text beside it, which may be training text."""
 
     book: str
     start: int
@@ -30,11 +31,13 @@ class HeldOut:
     split: str
     text: str
     contaminated: bool = False
+    above: str = ""
+    below: str = ""
 
 
 def held_out_of(readings: list[BookReading], shelf: Shelf) -> list[HeldOut]:
     """The held-out passages of the books that a stage opened, in reading order, each with its split."""
-    found: dict[tuple[str, int], tuple[str, int, int, str]] = {}
+    found: dict[tuple[str, int], HeldOut] = {}
     for reading in readings:
         if reading.read_to == 0:
             continue
@@ -42,9 +45,12 @@ def held_out_of(readings: list[BookReading], shelf: Shelf) -> list[HeldOut]:
         for index in sorted(book.held_out):
             passage = book.passages[index]
             key = (book.record.fingerprint, passage.start)
-            found.setdefault(key, (reading.id, passage.start, passage.end, book.text[passage.start:passage.end]))
+            start, end = passage.start, passage.end
+            found.setdefault(key, HeldOut(
+                reading.id, start, end, "", book.text[start:end],
+                above=book.text[max(0, start - BESIDE_CHARS):start], below=book.text[end:end + BESIDE_CHARS]))
     splits = split_held_out(found)
-    return [HeldOut(book, start, end, splits[key], text) for key, (book, start, end, text) in found.items()]
+    return [replace(passage, split=splits[key]) for key, passage in found.items()]
 
 
 def unread_of(reading: BookReading, shelf: Shelf) -> list[list[int]]:

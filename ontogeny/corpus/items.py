@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 from ontogeny.core.hashes import seed_of
 from ontogeny.corpus.heldout import HeldOut
-from ontogeny.corpus.passages import SPLITS, iterate_paragraphs, rank_of
+from ontogeny.corpus.passages import DEALT, SPLITS, iterate_paragraphs, rank_of
 from ontogeny.scenes.gap import (
-    MAX_SENTENCE_CHARS,
-    MIN_SENTENCE_CHARS,
     Sentence,
     choose_attempt,
     connective_of,
@@ -24,6 +22,8 @@ from ontogeny.scenes.shape import Scene, led, render_until_repair
 
 ITEMS_PER_SPLIT = 48
 CONTEXT_CHARS = 240
+FOILS_NEAR = 8  # with so many sentences of the same book to choose from, a foil comes from it
+ITEM_CHARS = (15, 420)  # a sentence of a probe may be shorter and longer than one that is taken out of a book
 ENDS = ".!?…\"'”’»):;,-—"
 
 
@@ -44,8 +44,8 @@ def make_items(stage: str, seed: int, language: str, authored: Sequence[Scene],
     """The items of a stage, at most ITEMS_PER_SPLIT gaps a split; contaminated passages give none.
 
     An answer and its foil begin with the blank (in verse: the line's end) that parts them from the label;
-    the foil is a sentence of another held-out passage of the stage, near in length, of the same connective
-    where there is one."""
+    the foil is a sentence of another held-out passage, of the same book where it offers enough, near in length, of the
+    same connective where there is one."""
     items = [{"id": scene.id, "kind": "conflict", "split": split, "book": None,
               "context": render_until_repair(scene), "answer": led(scene.resolution_expected),
               "foil": led(scene.foil)}
@@ -66,20 +66,23 @@ def make_items(stage: str, seed: int, language: str, authored: Sequence[Scene],
 
 
 def _in_turn(count: int) -> list[str]:
-    return [SPLITS[index % len(SPLITS)] for index in range(count)]
+    return [DEALT[index % len(DEALT)] for index in range(count)]
 
 
 def _candidates(passage: HeldOut, language: str) -> list[_Candidate]:
-    """The sentences of a passage that stand between two others, the best ones ranked 0."""
-    text, found = passage.text, []
+    """The sentences of a passage that stand between two others (of the book, at the passage's ends), the best ranked 0."""
+    text, first = passage.above + passage.text + passage.below, len(passage.above)
+    last = first + len(passage.text)
     sentences, inside = [], set()
     for start, end in iterate_paragraphs(text, 0, len(text)):
         here = [Sentence(s.text, start + s.start, start + s.end) for s in split_sentences(text[start:end])]
         sentences += [sentence for sentence in here if sentence.text[-1] in ENDS]
         inside |= {start + s.start for _, s, _ in linking_sentences(text[start:end], language, any_sentence=True)}
+    found = []
     for before, sentence, after in zip(sentences, sentences[1:], sentences[2:], strict=False):
         within = sentence.start in inside
-        if not within and not MIN_SENTENCE_CHARS <= len(sentence.text) <= MAX_SENTENCE_CHARS:
+        fits = within or ITEM_CHARS[0] <= len(sentence.text) <= ITEM_CHARS[1]
+        if not (fits and first <= sentence.start and sentence.end <= last):
             continue
         above = text[:sentence.start].rstrip()
         if len(above) > CONTEXT_CHARS:
@@ -87,13 +90,15 @@ def _candidates(passage: HeldOut, language: str) -> list[_Candidate]:
         lead = "\n" if within and text[sentence.start - 1] == "\n" else " "
         rank = 2 if not within else int(connective_of(sentence.text, language) is None)
         found.append(_Candidate(passage, above, before.text, sentence.text, lead, after.text,
-                                passage.start + sentence.start, rank))
+                                passage.start + sentence.start - first, rank))
     return found
 
 
 def _gap_item(one: _Candidate, candidates: list[_Candidate], stage: str, seed: int, language: str) -> dict | None:
     rng = random.Random(f"{seed_of(seed, stage, 'items')}|{one.passage.book}|{one.offset}")
-    others = [other.sentence for other in candidates if other.passage is not one.passage]
+    others = [other for other in candidates if other.passage is not one.passage]
+    near = [other.sentence for other in others if other.passage.book == one.passage.book]
+    others = near if len(near) >= FOILS_NEAR else [other.sentence for other in others]
     foil = choose_attempt(one.sentence, others, rng, (one.before, one.after), language)
     if foil is None:
         return None

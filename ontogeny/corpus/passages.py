@@ -15,6 +15,7 @@ LONG_PARAGRAPH_CHARS = 1500
 HELD_OUT_FRAC = 0.05
 MIN_PASSAGES_TO_HOLD_OUT = 8
 SPLITS = ("test", "gate", "search")
+DEALT = ("test", "gate", "test", "search")  # what is reported gets most
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def rank_of(fingerprint: str, offset: int) -> bytes:
 
 
 def split_held_out(keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
-    """(fingerprint, offset) -> test, gate or search, dealt in turn by hash, so that each gets its share.
+    """(fingerprint, offset) -> test, gate or search, dealt in turn by hash: half of them test, a quarter each the others.
 
     The hash is salted: the choice of who is held out must not decide the split."""
     ranked = sorted(set(keys), key=lambda key: rank_of("split|" + key[0], key[1]))
-    return {key: SPLITS[index % len(SPLITS)] for index, key in enumerate(ranked)}
+    return {key: DEALT[index % len(DEALT)] for index, key in enumerate(ranked)}

@@ -151,8 +151,10 @@ def test_held_out_text_is_in_no_pack_and_splits_have_shares(prepared):
     _, _, corpus = prepared
     for index, stage in enumerate(corpus.manifest["stages"]):
         passages = list(read_json_lines(corpus.folder / stage["name"] / "heldout.jsonl"))
-        assert passages and max(stage["held_out"][s]["passages"] for s in SPLITS) - \
-            min(stage["held_out"][s]["passages"] for s in SPLITS) <= 1 + stage["contaminated"]
+        counts = {split: stage["held_out"][split]["passages"] for split in SPLITS}
+        assert passages
+        assert abs(counts["test"] - counts["gate"] - counts["search"]) <= 1 + stage["contaminated"], counts
+        assert 0 <= counts["gate"] - counts["search"] + stage["contaminated"] <= 1 + 2 * stage["contaminated"], counts
         ranges = [(s["source"], s["start"], s["end"]) for s in corpus.shard(index).segments() if s["kind"] == 0]
         books = [book["id"] for book in corpus.manifest["books"]]
         for passage in passages:

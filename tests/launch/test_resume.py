@@ -35,16 +35,6 @@ def prepared_copy(grown: Path, run: Path) -> Path:
     return run
 
 
-def durations(run: Path) -> dict[tuple[str, str], float]:
-    """Seconds of each phase of an undisturbed life, from its events."""
-    found = {}
-    told = [event for event in events(run) if event["event"] in ("phase_entered", "probes_measured")]
-    for one, after in zip(told, told[1:], strict=False):
-        if one["event"] == "phase_entered":
-            found[one["stage"], one["phase"]] = after["time"] - one["time"]
-    return found
-
-
 def entered(run: Path, stage: str, phase: str, since: int) -> bool:
     """Whether a phase was entered (measure: the checkpoint after roles was written) since an event."""
     return any(event.get("stage") == stage and (
@@ -54,27 +44,29 @@ def entered(run: Path, stage: str, phase: str, since: int) -> bool:
 
 
 def kill_in(run: Path, stage: str, phase: str, delay_s: float) -> str:
-    """Walks the run, kills it -9 a moment after it entered a phase; returns where it was, or "ended"."""
+    """Walks the run, kills it -9 a moment after it entered a phase; returns the phase it was in, or "ended"."""
     since = len(events(run))
     child = start("train", run)
     if wait_for(lambda: entered(run, stage, phase, since), child, f"{stage}/{phase}"):
         time.sleep(delay_s)
     kill_all(run)
     child.wait()
-    return "ended" if (run / "outcome.json").exists() else f"{stage}/{phase}"
+    last = next(event for event in reversed(events(run)) if "phase" in event)
+    return "ended" if (run / "outcome.json").exists() else f"{last['stage']}/{last['phase']}"
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_life_killed_in_every_phase_ends_in_the_same_bytes(grown, tmp_path, seed):
     run = prepared_copy(grown, tmp_path / "killed")
-    chance, longest = random.Random(seed), durations(grown)
-    kills = []
+    chance = random.Random(seed)
+    kills: list[str] = []
     for stage, phase in PHASES:
-        moment = chance.random() * longest.get((stage, phase), 0.5)
-        kills.append((kill_in(run, stage, phase, moment), round(moment, 3)))
-        if kills[-1][0] == "ended":
-            (run / "outcome.json").unlink()
-    assert len({where for where, _ in kills}) >= 6, kills
+        if f"{stage}/{phase}" not in kills:  # the last kill may have come late, in a later phase
+            kills.append(kill_in(run, stage, phase, chance.random() * (0.6 if phase == "measure" else 0.3)))
+        if kills[-1] == "ended":
+            break
+    assert len(set(kills) - {"ended"}) >= 5, kills
+    (run / "outcome.json").unlink(missing_ok=True)
     call("train", run)
     assert json.loads((run / "outcome.json").read_text())["outcome"] == "done"
     assert_equal_lives(grown, run)
