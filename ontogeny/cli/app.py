@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 import typer
 
 from ontogeny import __version__
-from ontogeny.core.errors import INTERRUPTED, OntogenyError
+from ontogeny.core.errors import INTERRUPTED, DiskError, Fault, OntogenyError
 
-app = typer.Typer(name="ontogeny", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="Grow a causal language model through stages of books, and prove the order it read.")
+app = typer.Typer(
+    name="ontogeny",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Grow a causal language model through stages of books, and prove the order it read.",
+)
 VERBS = ("genome", "library", "scenes", "plan", "prepare", "run", "train", "verify", "report", "export", "watch")
 
 
@@ -23,8 +27,11 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True,
-                                       help="Print the version and end.")) -> None:
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and end."
+    ),
+) -> None:
     pass
 
 
@@ -39,9 +46,20 @@ def main() -> None:
     except OntogenyError as problem:
         print(problem, file=sys.stderr)
         sys.exit(problem.exit_code)
+    except OSError as problem:  # the machine, not us: a folder nobody may write, a file that went away
+        print(_refused(problem), file=sys.stderr)
+        sys.exit(DiskError.exit_code)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+
+
+def _refused(problem: OSError) -> DiskError:
+    return DiskError(
+        Fault(
+            "the machine refused.",
+            str(problem.filename or ""),
+            problem.strerror or str(problem),
+            "a place that can be read and written",
+            "check the path and its permissions",
+        )
+    )

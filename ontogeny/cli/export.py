@@ -15,11 +15,13 @@ def register(app: typer.Typer) -> None:
     app.command("export")(export)
 
 
-def export(run: RunFolder, stage: Annotated[str, typer.Option("--stage", help="A stage's name, or conception.")],
-           role: Annotated[str, typer.Option("--role", help="This role's adapter instead of the model.")] = "",
-           merge: Annotated[bool, typer.Option("--merge", help="With --role: the model with the adapter in it.")] = False,
-           out: Annotated[Path | None, typer.Option("--out", help="Where to; ./<run>-<stage>[-<role>] if not given.")] = None,
-           ) -> None:
+def export(
+    run: RunFolder,
+    stage: Annotated[str, typer.Option("--stage", help="A stage's name, or conception.")],
+    role: Annotated[str, typer.Option("--role", help="This role's adapter instead of the model.")] = "",
+    merge: Annotated[bool, typer.Option("--merge", help="With --role: the model with the adapter in it.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to; ./<run>-<stage>[-<role>] if not given.")] = None,
+) -> None:
     """Copy a stage's model, a role's adapter, or both merged, into a folder of its own."""
     import shutil
 
@@ -28,27 +30,59 @@ def export(run: RunFolder, stage: Annotated[str, typer.Option("--stage", help="A
     from ontogeny.core.run import publish_folder, remove_tree
 
     directory = existing_run(run)
-    stages = {folder.name.partition("-")[2].partition(".")[0]: folder for folder in directory.stage_folders()
-              if (folder / "model").is_dir()}
+    stages = {
+        folder.name.partition("-")[2].partition(".")[0]: folder
+        for folder in directory.stage_folders()
+        if (folder / "model").is_dir()
+    }
     if stage not in stages:
-        raise RunError(Fault("no such stage to export.", str(directory.path), f"'{stage}'",
-                             f"one of {', '.join(stages)}{closest(stage, stages)}", "correct --stage"))
+        raise RunError(
+            Fault(
+                "no such stage to export.",
+                str(directory.path),
+                f"'{stage}'",
+                f"one of {', '.join(stages)}{closest(stage, stages)}",
+                "correct --stage",
+            )
+        )
     roles = [path.name for path in sorted((stages[stage] / "adapters").glob("[a-z]*"))]
     if (role and role not in roles) or (merge and not role):
-        raise RunError(Fault("no such role to export.", str(stages[stage]), f"'{role}'",
-                             f"one of {', '.join(roles) or 'none'}{closest(role, roles)}", "correct --role"))
+        raise RunError(
+            Fault(
+                "no such role to export.",
+                str(stages[stage]),
+                f"'{role}'",
+                f"one of {', '.join(roles) or 'none'}{closest(role, roles)}",
+                "correct --role",
+            )
+        )
     final = out or Path("-".join(part for part in (directory.path.name, stage, role) if part))
-    if final.exists() and any(final.iterdir()):
-        raise RunError(Fault("the folder to export to is not empty.", str(final), "files in it", "an absent or empty "
-                             "folder", "choose another --out"))
+    if final.exists() and (final.is_file() or any(final.iterdir())):
+        raise RunError(
+            Fault(
+                "the folder to export to is not empty.",
+                str(final),
+                "files in it",
+                "an absent or empty folder",
+                "choose another --out",
+            )
+        )
     final = final.absolute()
     aside = final.with_name(f".{final.name}.tmp")
     remove_tree(aside)
     if merge:
-        from ontogeny.models.adapters import write_merged
-
-        write_merged(stages[stage] / "model", stages[stage] / "adapters" / role, aside)
+        _write_merged(stages[stage] / "model", stages[stage] / "adapters" / role, aside)
     else:
         shutil.copytree(stages[stage] / "adapters" / role if role else stages[stage] / "model", aside)
     publish_folder(aside, final)
     print(final)
+
+
+def _write_merged(model_folder: Path, adapter: Path, out: Path) -> None:
+    from ontogeny.models.adapters import load_adapter
+    from ontogeny.models.causal import load_model, write_model
+
+    model = load_model(model_folder)
+    dtype = model.dtype
+    merged = load_adapter(model, adapter).merge_and_unload()
+    write_model(merged.state_dict(), merged.config, model_folder, out, dtype)

@@ -17,8 +17,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="genome")
 
 
-def check(genome: GenomeFile, overrides: Overrides = None, libraries: Libraries = None,
-          strict: bool = typer.Option(False, "--strict", help="Warnings are faults.")) -> None:
+def check(
+    genome: GenomeFile,
+    overrides: Overrides = None,
+    libraries: Libraries = None,
+    strict: bool = typer.Option(False, "--strict", help="Warnings are faults."),
+) -> None:
     """Tell all faults of a genome, with line and column; and its warnings."""
     from ontogeny.core.errors import USER_FAULT
     from ontogeny.core.genome import load_genome

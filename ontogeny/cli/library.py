@@ -16,18 +16,27 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="library")
 
 
-def list_books(libraries: Libraries = None, level: str = typer.Option("", help="Only this level."),
-               json: Json = False) -> None:
+def list_books(
+    libraries: Libraries = None, level: str = typer.Option("", help="Only this level."), json: Json = False
+) -> None:
     """List the books of the nearest catalogue: id, level, field, form, licence, title."""
     from ontogeny.core.errors import Fault, LibraryError
     from ontogeny.core.library import CATALOGUE, find_root, load_library
 
     root = find_root(Path.cwd())
     if root is None:
-        raise LibraryError(Fault("no library stands near.", str(Path.cwd()), f"no {CATALOGUE} at or above it",
-                                 f"a folder that holds {CATALOGUE}", "change into the project's folder"))
-    entries = [entry for entry in load_library(root, tuple(libraries or ())).entries.values()
-               if level in ("", entry.level)]
+        raise LibraryError(
+            Fault(
+                "no library stands near.",
+                str(Path.cwd()),
+                f"no {CATALOGUE} at or above it",
+                f"a folder that holds {CATALOGUE}",
+                "change into the project's folder",
+            )
+        )
+    entries = [
+        entry for entry in load_library(root, tuple(libraries or ())).entries.values() if level in ("", entry.level)
+    ]
     if json:
         print_json([entry.model_dump(mode="json") for entry in entries])
         return

@@ -9,7 +9,7 @@ import typer
 from ontogeny.cli.shared import GenomeFile, Json, Libraries, Overrides, planned, print_json
 
 if TYPE_CHECKING:
-    from ontogeny.core.plan import Plan
+    from ontogeny.core.plan import Plan, StagePlan
 
 
 def register(app: typer.Typer) -> None:
@@ -39,8 +39,8 @@ def told(plan: Plan) -> str:
         f"{plan.context_tokens} tokens, from {plan.genome.model.base}",
         f"world {plan.world.ranks} rank(s) x {plan.world.threads_per_rank} thread(s), {plan.world.device}, "
         f"ZeRO {plan.genome.machine.zero_stage}, {plan.micro_batch_packs} packs a micro-batch",
-        f"memory ~{plan.memory.total_gib:.2f} GiB a rank   training ~{lasting(plan.time_s())}" if plan.time_s() else
-        f"memory ~{plan.memory.total_gib:.2f} GiB a rank",
+        f"memory ~{plan.memory.total_gib:.2f} GiB a rank"
+        + (f"   training ~{lasting(seconds)}" if (seconds := plan.time_s()) is not None else ""),
         f"trained tokens {about}{counted(plan.trained_tokens)}",
     ]
     for stage in plan.stages:
@@ -49,23 +49,31 @@ def told(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def _stage_lines(stage, about: str) -> list[str]:
+def _stage_lines(stage: StagePlan, about: str) -> list[str]:
     from ontogeny.core.units import counted
 
-    lines = [f"\n{stage.number:02d} {stage.name}   span {stage.span.unit} {counted(stage.span.amount)}   batch "
-             f"{stage.batch_packs} packs   trunk {stage.trunk.update}, {stage.trunk.schedule}, rate "
-             f"{stage.trunk.learning_rate:g}, {stage.trunk.transition}"]
+    lines = [
+        f"\n{stage.number:02d} {stage.name}   span {stage.span.unit} {counted(stage.span.amount)}   batch "
+        f"{stage.batch_packs} packs   trunk {stage.trunk.update}, {stage.trunk.schedule}, rate "
+        f"{stage.trunk.learning_rate:g}, {stage.trunk.transition}"
+    ]
     for name, books in stage.sections:
         lines.append(f"   {name}")
         lines += [f"      {book}   [{stage.licences[book]}]" for book in books]
     for phase in stage.phases.values():
-        lines.append(f"   {phase.phase:<7} {about}{counted(phase.rows)} rows   {about}{counted(phase.steps)} steps   "
-                     f"{about}{counted(phase.tokens)} tokens")
+        lines.append(
+            f"   {phase.phase:<7} {about}{counted(phase.rows)} rows   {about}{counted(phase.steps)} steps   "
+            f"{about}{counted(phase.tokens)} tokens"
+        )
     for name, role in stage.roles.items():
-        lines.append(f"   role {name}: rank {role.rank}, {role.targets}, layers {role.layers}, rate "
-                     f"{role.learning_rate:g}, {about}{stage.phases['roles'].rows_by_role.get(name, 0)} rows")
+        lines.append(
+            f"   role {name}: rank {role.rank}, {role.targets}, layers {role.layers}, rate "
+            f"{role.learning_rate:g}, {about}{stage.phases['roles'].rows_by_role.get(name, 0)} rows"
+        )
     if stage.gate:
         bound = f"below {stage.gate.below}" if stage.gate.below is not None else f"above {stage.gate.above}"
-        lines.append(f"   gate: {stage.gate.probe} of {stage.gate.subject} on {stage.gate.on} {bound}, otherwise "
-                     f"{stage.gate.otherwise}")
+        lines.append(
+            f"   gate: {stage.gate.probe} of {stage.gate.subject} on {stage.gate.on} {bound}, otherwise "
+            f"{stage.gate.otherwise}"
+        )
     return lines

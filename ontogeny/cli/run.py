@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,14 @@ def register(app: typer.Typer) -> None:
     app.command("run")(run)
 
 
-def run(genome: GenomeFile, overrides: Overrides = None, out: Out = None, libraries: Libraries = None,
-        resume: bool = typer.Option(False, "--resume", help="Go on with an unfinished run; start an absent one."),
-        quiet: Quiet = False) -> None:
+def run(
+    genome: GenomeFile,
+    overrides: Overrides = None,
+    out: Out = None,
+    libraries: Libraries = None,
+    resume: bool = typer.Option(False, "--resume", help="Go on with an unfinished run; start an absent one."),
+    quiet: Quiet = False,
+) -> None:
     """Prepare, walk every stage under the deepspeed launcher, measure, and write the report."""
     from ontogeny.core.genome import load_genome
     from ontogeny.core.run import RunDirectory
@@ -44,7 +50,7 @@ def run(genome: GenomeFile, overrides: Overrides = None, out: Out = None, librar
     raise typer.Exit(code)
 
 
-def _ended(run: RunDirectory, tell) -> int | None:
+def _ended(run: RunDirectory, tell: Callable[[str], None]) -> int | None:
     """The exit code of a life that has ended, by its stages or by a gate; None where there is more to live."""
     outcome = run.read_json("outcome.json") or {}
     if outcome.get("outcome") not in ("done", "gate_ended"):
@@ -58,12 +64,18 @@ def _may_go_on(run: RunDirectory, resume: bool) -> None:
 
     if not resume and (run / "events.jsonl").exists():
         last = run.checkpoints()
-        raise RunError(Fault("a life has begun here and is not finished.", str(run.path),
-                             f"its newest checkpoint is {last[-1].name}" if last else "no checkpoint yet",
-                             "--resume, or another --out", "run again with --resume"))
+        raise RunError(
+            Fault(
+                "a life has begun here and is not finished.",
+                str(run.path),
+                f"its newest checkpoint is {last[-1].name}" if last else "no checkpoint yet",
+                "--resume, or another --out",
+                "run again with --resume",
+            )
+        )
 
 
-def live(run: RunDirectory, plan: Plan, tell) -> int:
+def live(run: RunDirectory, plan: Plan, tell: Callable[[str], None]) -> int:
     """Launches the ranks, follows them, mirrors to W&B, writes the report; returns the exit code of the outcome."""
     from ontogeny.report.card import write_card
     from ontogeny.report.page import write_report
@@ -80,13 +92,13 @@ def live(run: RunDirectory, plan: Plan, tell) -> int:
         code = launch(run, plan.world.ranks, plan.world.threads_per_rank, watcher.look)
     finally:
         if mirror is not None:
-            mirror.stdin.close()
+            _close(mirror)
     outcome = run.read_json("outcome.json") or {}
     report = write_report(run.path)
     write_card(run.path)
     if mirror is None:
         mirror = _start_mirror(run)  # without a key there is nobody to watch: mirrored offline, after the life
-        mirror.stdin.close()
+        _close(mirror)
     try:
         mirror.wait(MIRROR_WAIT_S)
     except subprocess.TimeoutExpired:
@@ -96,6 +108,12 @@ def live(run: RunDirectory, plan: Plan, tell) -> int:
     tell(f"{outcome.get('outcome', 'ended')}: {outcome.get('message', '')}")
     tell(f"report: {report}")
     return code
+
+
+def _close(mirror: subprocess.Popen) -> None:
+    """The life has ended: the mirror tells what is left and goes."""
+    assert mirror.stdin is not None, "started with a pipe"
+    mirror.stdin.close()
 
 
 def _has_key() -> bool:
@@ -108,6 +126,11 @@ def _has_key() -> bool:
 def _start_mirror(run: RunDirectory) -> subprocess.Popen:
     (run / "wandb").mkdir(exist_ok=True)
     with open(run / "wandb" / "mirror.log", "ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "ontogeny.report.mirror", str(run.path), "--follow"],
-                                stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
-                                preexec_fn=lambda: os.nice(10))
+        return subprocess.Popen(
+            [sys.executable, "-m", "ontogeny.report.mirror", str(run.path), "--follow"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=lambda: os.nice(10),
+        )

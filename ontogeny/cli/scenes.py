@@ -20,8 +20,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="scenes")
 
 
-def list_scenes(stage: str = typer.Option("", help="Only this stage's."), language: str = Language,
-                json: Json = False) -> None:
+def list_scenes(
+    stage: str = typer.Option("", help="Only this stage's."), language: str = Language, json: Json = False
+) -> None:
     """List the authored scenes: id, stage, field, tags."""
     found = [(folder, scene) for folder, scene in _scenes(language) if stage in ("", folder)]
     if json:
@@ -38,8 +39,15 @@ def show(scene_id: str = typer.Argument(metavar="ID"), language: str = Language,
 
     scenes = {scene.id: scene for _, scene in _scenes(language)}
     if scene_id not in scenes:
-        raise LibraryError(Fault("no such scene.", "stages/*/scenes.yaml", f"'{scene_id}'",
-                                 f"an id of `ontogeny scenes list`{closest(scene_id, scenes)}", "correct the id"))
+        raise LibraryError(
+            Fault(
+                "no such scene.",
+                "stages/*/scenes.yaml",
+                f"'{scene_id}'",
+                f"an id of `ontogeny scenes list`{closest(scene_id, scenes)}",
+                "correct the id",
+            )
+        )
     scene = scenes[scene_id]
     if json:
         print_json(asdict(scene))
@@ -55,7 +63,17 @@ def _scenes(language: str) -> list:
 
     root = find_root(Path.cwd())
     if root is None:
-        raise LibraryError(Fault("no library stands near.", str(Path.cwd()), f"no {CATALOGUE} at or above it",
-                                 f"a folder that holds {CATALOGUE}", "change into the project's folder"))
-    return [(path.parent.name, scene) for path in sorted((root / "stages").glob("*/scenes.yaml"))
-            for scene in load_scenes(path, language)]
+        raise LibraryError(
+            Fault(
+                "no library stands near.",
+                str(Path.cwd()),
+                f"no {CATALOGUE} at or above it",
+                f"a folder that holds {CATALOGUE}",
+                "change into the project's folder",
+            )
+        )
+    return [
+        (path.parent.name, scene)
+        for path in sorted((root / "stages").glob("*/scenes.yaml"))
+        for scene in load_scenes(path, language)
+    ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +14,13 @@ import typer
 if TYPE_CHECKING:
     from ontogeny.core.genome import LoadedGenome
     from ontogeny.core.plan import ModelFacts, Plan, World
+    from ontogeny.core.run import RunDirectory
     from ontogeny.core.schema import Genome
 
 GenomeFile = Annotated[Path, typer.Argument(metavar="GENOME", help="A genome YAML.")]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, such as "
-                                                       "stages.0.span.tokens=5000.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, such as stages.0.span.tokens=5000.")
+]
 Libraries = Annotated[list[Path] | None, typer.Option("--library", help="A further catalogue of books.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The run directory; runs/<name> if not given.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
@@ -29,7 +33,7 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False))
 
 
-def teller(quiet: bool):
+def teller(quiet: bool) -> Callable[[str], None]:
     """A function that prints progress lines, or does nothing."""
     return (lambda *_: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
 
@@ -55,20 +59,38 @@ def facts_of(genome: Genome) -> ModelFacts:
 def planned(loaded: LoadedGenome) -> Plan:
     """The plan before anything is prepared: token counts are estimates from the books' bytes."""
     from ontogeny.core.plan import make_plan
-    from ontogeny.corpus.sources import read_source
+    from ontogeny.corpus.shelf import Sources
 
-    genome = loaded.genome
-    sizes = {}
-    for stage in genome.stages:
-        if stage.span.unit != "tokens":
-            for book in (book for section in stage.sections for book in section.books):
-                entry = loaded.library.entries[book]
-                sizes[book] = len(read_source(entry, loaded.library.root).text.encode("utf-8"))
-    return make_plan(genome, loaded.library, this_world(genome), facts_of(genome), book_bytes=sizes,
-                     root=loaded.library.root)
+    genome, sources = loaded.genome, Sources(loaded.library)
+    with located(loaded):
+        books = dict.fromkeys(
+            book
+            for stage in genome.stages
+            if stage.span.unit != "tokens"
+            for section in stage.sections
+            for book in section.books
+        )
+        sources.raw_digests(list(books))
+        sizes = {book: len(sources.read(book).text.encode("utf-8")) for book in books}
+        return make_plan(
+            genome, loaded.library, this_world(genome), facts_of(genome), book_bytes=sizes, root=loaded.library.root
+        )
 
 
-def existing_run(path: Path):
+@contextlib.contextmanager
+def located(loaded: LoadedGenome) -> Generator[None]:
+    """Gives faults that name a key or a book alone the file, line and column of it."""
+    from ontogeny.core.errors import OntogenyError
+    from ontogeny.core.genome import once_a_place
+
+    try:
+        yield
+    except OntogenyError as problem:
+        faults = (loaded.library.located(loaded.document.located(fault)) for fault in problem.faults)
+        raise type(problem)(once_a_place(faults)) from problem
+
+
+def existing_run(path: Path) -> RunDirectory:
     """The run directory at a path.
 
     Raises: RunError where there is none."""
@@ -77,6 +99,13 @@ def existing_run(path: Path):
 
     run = RunDirectory(path)
     if not (run / "genome.yaml").is_file():
-        raise RunError(Fault("this is not a run directory.", str(path), "no genome.yaml in it",
-                             "a folder that `ontogeny run` or `prepare` made", "check the path"))
+        raise RunError(
+            Fault(
+                "this is not a run directory.",
+                str(path),
+                "no genome.yaml in it",
+                "a folder that `ontogeny run` or `prepare` made",
+                "check the path",
+            )
+        )
     return run

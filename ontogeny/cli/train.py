@@ -16,13 +16,20 @@ def train(run: RunFolder) -> None:
     """Walk a prepared run; what `deepspeed --module ontogeny.train RUN` runs on every rank (alone: one rank)."""
     import os
 
-    from ontogeny.train.launcher import environment, cores
+    from ontogeny.cli.shared import existing_run
+    from ontogeny.train.launcher import cores, environment
     from ontogeny.train.rank import PARENT_PIPE, main
 
+    existing_run(run)
     for name, value in environment(cores()).items():
         if name != PARENT_PIPE:
             os.environ.setdefault(name, value)
-    for name, value in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"), ("MASTER_ADDR", "127.0.0.1"),
-                        ("MASTER_PORT", str(20000 + os.getpid() % 20000))):
+    for name, value in (
+        ("RANK", "0"),
+        ("WORLD_SIZE", "1"),
+        ("LOCAL_RANK", "0"),
+        ("MASTER_ADDR", "127.0.0.1"),
+        ("MASTER_PORT", str(20000 + os.getpid() % 20000)),
+    ):
         os.environ.setdefault(name, value)
     raise typer.Exit(main([str(run)]))

@@ -44,8 +44,10 @@ def verified(run: RunDirectory) -> tuple[list[str], list[Fault]]:
     if faults:
         return [], faults  # rows that are not the declared ones prove nothing about what was fed
     corpus = Corpus(run / "corpus")
-    checks = [f"corpus: {len(corpus.manifest['books'])} books, "
-              f"{sum(stage['packs'] for stage in corpus.manifest['stages'])} packs, every root holds"]
+    checks = [
+        f"corpus: {len(corpus.manifest['books'])} books, "
+        f"{sum(stage['packs'] for stage in corpus.manifest['stages'])} packs, every root holds"
+    ]
     for folder in run.stage_folders():
         number, _, name = folder.name.partition("-")
         name, _, last = name.partition(".")
@@ -54,8 +56,10 @@ def verified(run: RunDirectory) -> tuple[list[str], list[Fault]]:
             faults += verify_consumed(corpus, int(number) - 1, folder, pass_)
         found, files = _file_faults(folder)
         faults += found
-        checks.append(f"{folder.name}: {files} files as fingerprinted"
-                      + (", rows fed as declared" if (folder / "consumed.bin").is_file() else ""))
+        checks.append(
+            f"{folder.name}: {files} files as fingerprinted"
+            + (", rows fed as declared" if (folder / "consumed.bin").is_file() else "")
+        )
         for adapter in sorted((folder / "adapters").glob("[a-z]*")):
             faults += _adapter_faults(folder, adapter)
             checks.append(f"{folder.name}: adapter {adapter.name} loads")
@@ -69,14 +73,27 @@ def _plan_faults(run: RunDirectory) -> list[Fault]:
     plan, manifest = run.read_json("plan.json") or {}, run.read_json("corpus/manifest.json") or {}
     faults = []
     if plan.get("corpus_hash") != manifest.get("corpus_hash"):
-        faults.append(Fault("the corpus is not the plan's.", "corpus/manifest.json corpus_hash",
-                            str(manifest.get("corpus_hash")), str(plan.get("corpus_hash")), "restore the run's corpus"))
+        faults.append(
+            Fault(
+                "the corpus is not the plan's.",
+                "corpus/manifest.json corpus_hash",
+                str(manifest.get("corpus_hash")),
+                str(plan.get("corpus_hash")),
+                "restore the run's corpus",
+            )
+        )
     for planned, declared in zip(plan.get("stages", []), manifest.get("stages", []), strict=False):
         for phase, entry in planned["phases"].items():
             if entry["root"] != declared["phases"][phase]["root"]:
-                faults.append(Fault(f"the order root of {planned['name']}/{phase} is not the plan's.",
-                                    f"corpus/manifest.json stages[{planned['index']}].phases.{phase}.root",
-                                    declared["phases"][phase]["root"], entry["root"], "restore the run's manifest"))
+                faults.append(
+                    Fault(
+                        f"the order root of {planned['name']}/{phase} is not the plan's.",
+                        f"corpus/manifest.json stages[{planned['index']}].phases.{phase}.root",
+                        declared["phases"][phase]["root"],
+                        entry["root"],
+                        "restore the run's manifest",
+                    )
+                )
     return faults
 
 
@@ -95,8 +112,15 @@ def _file_faults(folder: Path) -> tuple[list[Fault], int]:
     for name, expected in fingerprints.items():
         got = file_sha256(folder / name) if (folder / name).is_file() else "no such file"
         if got != expected:
-            faults.append(Fault("an exported file changed since it was written.", f"stages/{folder.name}/{name}", got,
-                                expected, "restore the file, or grow the stage again"))
+            faults.append(
+                Fault(
+                    "an exported file changed since it was written.",
+                    f"stages/{folder.name}/{name}",
+                    got,
+                    expected,
+                    "restore the file, or grow the stage again",
+                )
+            )
     return faults, len(fingerprints)
 
 
@@ -108,7 +132,13 @@ def _adapter_faults(folder: Path, adapter: Path) -> list[Fault]:
         return check_adapter(folder / "model", adapter)
     except OntogenyError as problem:
         return list(problem.faults)
-    except Exception as problem:  # noqa: BLE001 - whatever a broken file makes a loader raise is a failed proof
-        return [Fault("an adapter does not load.", f"stages/{folder.name}/adapters/{adapter.name}",
-                      f"{type(problem).__name__}: {str(problem).splitlines()[0] if str(problem) else ''}",
-                      "a PEFT folder that loads", "restore the file")]
+    except Exception as problem:
+        return [
+            Fault(
+                "an adapter does not load.",
+                f"stages/{folder.name}/adapters/{adapter.name}",
+                f"{type(problem).__name__}: {str(problem).splitlines()[0] if str(problem) else ''}",
+                "a PEFT folder that loads",
+                "restore the file",
+            )
+        ]

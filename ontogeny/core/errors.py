@@ -1,14 +1,14 @@
 """Errors as part of the product: what, where, got, expected, fix.
 
-    OntogenyError                 a person can mend this; exit code in brackets
-    |- GenomeError        [2]     the genome file, its composition, its overrides
-    |- LibraryError       [2]     a catalogue, a source, a fingerprint
-    |- CorpusError        [2]     books that cannot become packs
-    |- ModelError         [2]     a base model, tokenizer or adapter that does not fit
-    |- RunError           [2]     a run directory that may not be used this way
-    |- DiskError          [1]     the machine refused a write
-    |- TrainError         [1]     the life itself failed (a loss that is not finite, a dead rank)
-    `- VerifyError        [1]     a proof that does not hold
+OntogenyError                 a person can mend this; exit code in brackets
+|- GenomeError        [2]     the genome file, its composition, its overrides
+|- LibraryError       [2]     a catalogue, a source, a fingerprint
+|- CorpusError        [2]     books that cannot become packs
+|- ModelError         [2]     a base model, tokenizer or adapter that does not fit
+|- RunError           [2]     a run directory that may not be used this way
+|- DiskError          [1]     the machine refused a write
+|- TrainError         [1]     the life itself failed (a loss that is not finite, a dead rank)
+`- VerifyError        [1]     a proof that does not hold
 """
 
 from __future__ import annotations

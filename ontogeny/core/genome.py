@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ontogeny.core.hashes import sha256_hex
 from ontogeny.core.library import CATALOGUE, Library, find_root, load_library
 from ontogeny.core.positions import NO_FIT, Document, Where, load_yaml, model_faults, parse_yaml, shown
 from ontogeny.core.rules import SCENES, rule_faults
-from ontogeny.core.schema import Genome
+from ontogeny.core.schema import STAGE_NAME, Genome
 
 WHOLE = ("span", "gate", "scenes", "sections")  # a stage's own key replaces the default whole
 MISSING = "???"  # OmegaConf's word for a value to come
@@ -47,12 +48,26 @@ def load_genome(path: Path, overrides: Sequence[str] = (), libraries: Sequence[P
     path = Path(path)
     document = load_yaml(path, GenomeError)
     if not isinstance(document.value, dict):
-        raise GenomeError(Fault("a genome is not a mapping.", shown(path), type(document.value).__name__,
-                                "keys such as name, seed, model, stages", "start from `ontogeny genome new`"))
+        raise GenomeError(
+            Fault(
+                "a genome is not a mapping.",
+                shown(path),
+                type(document.value).__name__,
+                "keys such as name, seed, model, stages",
+                "start from `ontogeny genome new`",
+            )
+        )
     root = find_root(path.absolute().parent)
     if root is None:
-        raise GenomeError(Fault("no library stands near this genome.", shown(path), f"no {CATALOGUE} above it",
-                                f"a folder that holds {CATALOGUE}", "put the genome into the project, or make one"))
+        raise GenomeError(
+            Fault(
+                "no library stands near this genome.",
+                shown(path),
+                f"no {CATALOGUE} above it",
+                f"a folder that holds {CATALOGUE}",
+                "put the genome into the project, or make one",
+            )
+        )
     library = load_library(root, tuple(Path(extra) for extra in libraries))
     return compose(document, path, library, overrides)
 
@@ -99,8 +114,15 @@ def _without_references(value: Any, path: Where, document: Document, faults: lis
     if isinstance(value, list):
         return [_without_references(item, (*path, index), document, faults) for index, item in enumerate(value)]
     if isinstance(value, str) and ("${" in value or value == MISSING):
-        faults.append(Fault("a genome reads nothing outside itself.", document.at(path), repr(value)[:120],
-                            "a value without '${' (and not '???')", "write the value out"))
+        faults.append(
+            Fault(
+                "a genome reads nothing outside itself.",
+                document.at(path),
+                repr(value)[:120],
+                "a value without '${' (and not '???')",
+                "write the value out",
+            )
+        )
         return value.replace("${", "$ {").replace(MISSING, "?")
     return value
 
@@ -129,8 +151,15 @@ def _with_overrides(raw: dict, overrides: Sequence[str], document: Document, fau
             faults += problem.faults
             continue
         except (OmegaConfBaseException, ValueError, TypeError, KeyError, IndexError, AttributeError) as problem:
-            faults.append(Fault("an override cannot be applied.", place, str(problem).splitlines()[0][:160],
-                                "key=value, list indices by dots: stages.0.span.tokens=5000", "correct the override"))
+            faults.append(
+                Fault(
+                    "an override cannot be applied.",
+                    place,
+                    str(problem).splitlines()[0][:160],
+                    "key=value, list indices by dots: stages.0.span.tokens=5000",
+                    "correct the override",
+                )
+            )
             continue
         where: Where = tuple(int(part) if part.isdigit() else part for part in key.split("."))
         document.places = {path: at for path, at in document.places.items() if path[: len(where)] != where}
@@ -148,7 +177,7 @@ def _merged(base: dict, over: dict) -> dict:
     """`over` on `base`, key by key; the keys of WHOLE at once."""
     try:
         merged = _plain(OmegaConf.merge(base, over))
-    except OmegaConfBaseException:  # a mapping over a list, or the like: the type check tells
+    except (OmegaConfBaseException, TypeError, ValueError):  # a mapping over a list, or the like: the type check tells
         merged = {**base, **over}
     _take_whole(merged, over)
     return merged
@@ -175,11 +204,16 @@ def _with_stage_defaults(raw: dict, library: Library, document: Document, faults
             defaults = _stage_file(stage, library.root, document, ("stages", index), faults)
         except GenomeError as problem:
             faults += problem.faults
-            books = list(library.entries)[:1]  # a stage that could not be read has one fault, not one a missing key
-            defaults = {"name": Path(stage["use"]).name, "span": {"books": "all"},
-                        "sections": [{"name": "unread", "books": books}]}
+            defaults = _unread(stage["use"], index, library)
         composed.append(_merged(defaults, stage))
     return {**raw, "stages": composed}
+
+
+def _unread(use: str, index: int, library: Library) -> dict:
+    """What stands for a stage file that could not be read, so that it is one fault and not one for each key."""
+    name = Path(use).name[:80] if re.fullmatch(STAGE_NAME, Path(use).name) else f"unread-{index}"
+    sections = [{"name": "unread", "books": list(library.entries)[:1]}]
+    return {"name": name, "span": {"books": "all"}, "sections": sections}
 
 
 def _stage_file(stage: dict, root: Path, document: Document, where: Where, faults: list[Fault]) -> dict:
@@ -193,21 +227,42 @@ def _stage_file(stage: dict, root: Path, document: Document, where: Where, fault
     except (OSError, ValueError):  # a name no file can have
         leaves = there = False
     if leaves or Path(use).is_absolute():
-        raise GenomeError(Fault("a stage folder leaves the library's folder.", place, repr(use)[:120],
-                                f"a folder under the one that holds {CATALOGUE}", "copy the stage folder in"))
+        raise GenomeError(
+            Fault(
+                "a stage folder leaves the library's folder.",
+                place,
+                repr(use)[:120],
+                f"a folder under the one that holds {CATALOGUE}",
+                "copy the stage folder in",
+            )
+        )
     if not there:
         near = sorted(str(path.parent.relative_to(root)) for path in (root / "stages").glob("*/stage.yaml"))
-        raise GenomeError(Fault("a stage folder does not exist.", place, repr(use)[:120],
-                                f"one of {', '.join(near)}{closest(use, near)}",
-                                "correct `use`, or make the folder with a stage.yaml"))
+        raise GenomeError(
+            Fault(
+                "a stage folder does not exist.",
+                place,
+                repr(use)[:120],
+                f"one of {', '.join(near)}{closest(use, near)}",
+                "correct `use`, or make the folder with a stage.yaml",
+            )
+        )
     defaults = load_yaml(root / use / "stage.yaml", GenomeError)
     if not isinstance(defaults.value, dict):
-        raise GenomeError(Fault("a stage file is not a mapping.", defaults.file, type(defaults.value).__name__,
-                                "keys such as name, sections, scenes", "see stages/primer/stage.yaml"))
+        raise GenomeError(
+            Fault(
+                "a stage file is not a mapping.",
+                defaults.file,
+                type(defaults.value).__name__,
+                "keys such as name, sections, scenes",
+                "see stages/primer/stage.yaml",
+            )
+        )
     value = _without_references(defaults.value, (), defaults, faults)
     if value.pop("use", None) is not None:
-        faults.append(Fault("a stage file uses another.", defaults.at(("use",)), "use", "keys of its own",
-                            "remove `use`"))
+        faults.append(
+            Fault("a stage file uses another.", defaults.at(("use",)), "use", "keys of its own", "remove `use`")
+        )
     for path, at in defaults.places.items():
         if not (path and path[0] in WHOLE and path[0] in stage):
             document.places.setdefault((*where, *path), at)

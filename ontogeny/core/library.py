@@ -51,8 +51,11 @@ class Library:
     def located(self, fault: Fault) -> Fault:
         """A fault of a book, with the place of its entry before it."""
         named = re.match(r"books\.(\S+?)(?:\.source)?(?:  |$)", fault.where)
-        return replace(fault, where=f"{self.places[named[1]]}  {fault.where}") if named and named[1] in self.places \
+        return (
+            replace(fault, where=f"{self.places[named[1]]}  {fault.where}")
+            if named and named[1] in self.places
             else fault
+        )
 
 
 def find_root(start: Path) -> Path | None:
@@ -74,14 +77,28 @@ def load_library(root: Path, extra: tuple[Path, ...] = ()) -> Library:
         document = load_yaml(path, LibraryError)
         books = document.value.get("books") if isinstance(document.value, dict) else None
         if not isinstance(books, dict):
-            faults.append(Fault("a catalogue holds no books.", document.at(()), type(document.value).__name__,
-                                "a mapping `books:` from id to book", "write `books:` at the top"))
+            faults.append(
+                Fault(
+                    "a catalogue holds no books.",
+                    document.at(()),
+                    type(document.value).__name__,
+                    "a mapping `books:` from id to book",
+                    "write `books:` at the top",
+                )
+            )
             continue
         for book_id, fields in books.items():
             entry = _entry(document, book_id, fields, faults)
             if entry and book_id in entries:
-                faults.append(Fault(f"two catalogues name a book '{book_id}'.", document.at(("books", book_id)),
-                                    str(book_id), "an id of its own for every book", "rename one of them"))
+                faults.append(
+                    Fault(
+                        f"two catalogues name a book '{book_id}'.",
+                        document.at(("books", book_id)),
+                        str(book_id),
+                        "an id of its own for every book",
+                        "rename one of them",
+                    )
+                )
             elif entry:
                 entries[book_id] = entry
                 places[book_id] = document.at(("books", book_id)).partition("  ")[0]
@@ -93,12 +110,26 @@ def load_library(root: Path, extra: tuple[Path, ...] = ()) -> Library:
 def _entry(document: Document, book_id: str, fields: object, faults: list[Fault]) -> LibraryEntry | None:
     where = ("books", book_id)
     if not isinstance(fields, dict):
-        faults.append(Fault(f"book '{book_id}' is not a mapping.", document.at(where), repr(fields),
-                            "its fields: source, title, author, ...", "indent the book's fields under its id"))
+        faults.append(
+            Fault(
+                f"book '{book_id}' is not a mapping.",
+                document.at(where),
+                repr(fields),
+                "its fields: source, title, author, ...",
+                "indent the book's fields under its id",
+            )
+        )
         return None
     if "id" in fields:
-        faults.append(Fault("unknown key 'id'.", document.at((*where, "id")), repr(fields["id"]),
-                            "the id is the key that the book's fields stand under", "remove the key"))
+        faults.append(
+            Fault(
+                "unknown key 'id'.",
+                document.at((*where, "id")),
+                repr(fields["id"]),
+                "the id is the key that the book's fields stand under",
+                "remove the key",
+            )
+        )
     found, entry = model_faults(LibraryEntry, {**fields, "id": book_id}, document, where)
     faults.extend(found)
     return entry

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ontogeny.core.cursor import TRAINED
+from ontogeny.core.errors import Fault, GenomeError
 from ontogeny.core.genome import genome_hash
 from ontogeny.core.hashes import seed_of
 from ontogeny.core.library import Library, restricts
@@ -148,44 +149,85 @@ class Plan:
         return value
 
 
-def make_plan(genome: Genome, library: Library | None, world: World, model: ModelFacts,
-              counts: Mapping[str, Any] | None = None, book_bytes: Mapping[str, int] | None = None,
-              root: Path | None = None) -> Plan:
+def make_plan(
+    genome: Genome,
+    library: Library | None,
+    world: World,
+    model: ModelFacts,
+    counts: Mapping[str, Any] | None = None,
+    book_bytes: Mapping[str, int] | None = None,
+    root: Path | None = None,
+) -> Plan:
     """Resolves every number of a life.
 
     `counts` is the corpus manifest, once prepared: then no number is an estimate. Before that, tokens come from
-    `book_bytes` (UTF-8 bytes a book) and the tokenizer's usual rate. Starts nothing, reads nothing."""
+    `book_bytes` (UTF-8 bytes a book) and the tokenizer's usual rate. Starts nothing, reads nothing.
+    Raises: GenomeError for adapters on layers that the model does not have."""
+    if faults := list(_layer_faults(genome, model)):
+        raise GenomeError(faults)
     stages = tuple(
         _stage_plan(index, stage, genome, library, counts, book_bytes or {}, root)
         for index, stage in enumerate(genome.stages)
     )
-    batch = min(stage.batch_packs for stage in stages)
-    micro, role_micro = _micro_batches(genome, world, model, stages, batch)
+    micro, role_micro = _micro_batches(genome, world, model, stages)
     return Plan(
-        name=genome.name, genome=genome, genome_hash=genome_hash(genome), seed=genome.seed,
-        language=genome.language, context_tokens=genome.model.context_tokens,
-        tokenizer=genome.model.tokenizer.model_dump(), roles=tuple(genome.roles), model=model, world=world,
-        micro_batch_packs=micro, role_micro_batch_packs=role_micro, stages=stages,
+        name=genome.name,
+        genome=genome,
+        genome_hash=genome_hash(genome),
+        seed=genome.seed,
+        language=genome.language,
+        context_tokens=genome.model.context_tokens,
+        tokenizer=genome.model.tokenizer.model_dump(),
+        roles=tuple(genome.roles),
+        model=model,
+        world=world,
+        micro_batch_packs=micro,
+        role_micro_batch_packs=role_micro,
+        stages=stages,
         warnings=tuple(_warnings(genome, library, stages, counts)),
-        memory=estimate_memory(genome, world, model, micro), estimate=counts is None,
+        memory=estimate_memory(genome, world, model, micro),
+        estimate=counts is None,
         corpus_hash=counts["corpus_hash"] if counts else None,
     )
 
 
-def _micro_batches(genome: Genome, world: World, model: ModelFacts, stages: tuple[StagePlan, ...],
-                   batch: int) -> tuple[int, int]:
+def _layer_faults(genome: Genome, model: ModelFacts) -> Iterator[Fault]:
+    for index, stage in enumerate(genome.stages):
+        adapters: dict[str, Trunk | Role] = {"trunk": stage.trunk}
+        adapters |= {f"roles.{name}": role for name, role in stage.roles.items()}
+        for name, adapter in adapters.items():
+            for position, layer in enumerate(adapter.layers if isinstance(adapter.layers, list) else ()):
+                if layer >= model.num_hidden_layers:
+                    yield Fault(
+                        "an adapter is to sit on a layer that the model does not have.",
+                        f"stages[{index}].{name}.layers[{position}]",
+                        str(layer),
+                        f"0 to {model.num_hidden_layers - 1}",
+                        "correct `layers`",
+                    )
+
+
+def _micro_batches(genome: Genome, world: World, model: ModelFacts, stages: tuple[StagePlan, ...]) -> tuple[int, int]:
+    """Packs of a micro-batch, in books and replay and in roles."""
     asked = genome.machine.micro_batch_packs
     if asked != "auto":
         return asked, asked
-    largest = max(stage.batch_packs for stage in stages)
     roomy = micro_packs(genome, model)
-    role_rows = max((sum(role.batch_tokens // genome.model.context_tokens for role in stage.roles.values())
-                     for stage in stages), default=1)
-    return tuple(max(1, min(roomy, math.ceil(rows / world.ranks))) for rows in (largest, max(1, role_rows)))
+    context = genome.model.context_tokens
+    rows = max(stage.batch_packs for stage in stages)
+    role_rows = max(sum(role.batch_tokens // context for role in stage.roles.values()) for stage in stages)
+    return min(roomy, math.ceil(rows / world.ranks)), max(1, min(roomy, math.ceil(role_rows / world.ranks)))
 
 
-def _stage_plan(index: int, stage: Stage, genome: Genome, library: Library | None, counts: Mapping[str, Any] | None,
-                book_bytes: Mapping[str, int], root: Path | None) -> StagePlan:
+def _stage_plan(
+    index: int,
+    stage: Stage,
+    genome: Genome,
+    library: Library | None,
+    counts: Mapping[str, Any] | None,
+    book_bytes: Mapping[str, int],
+    root: Path | None,
+) -> StagePlan:
     context = genome.model.context_tokens
     batch_packs = stage.trunk.batch_tokens // context
     numbers = counts["stages"][index] if counts else _estimated(stage, genome, book_bytes, index)
@@ -196,19 +238,35 @@ def _stage_plan(index: int, stage: Stage, genome: Genome, library: Library | Non
             schedules = {name: make_schedule(stage.roles[name], told["steps"]) for name in told["rows_by_role"]}
         else:
             schedules = {"trunk": make_schedule(stage.trunk, told["steps"])}
-        phases[phase] = PhasePlan(phase, told["rows"], told["steps"], told["tokens"], told.get("root"), schedules,
-                                  dict(told.get("rows_by_role", {})), dict(told.get("tokens_by_role", {})))
+        phases[phase] = PhasePlan(
+            phase,
+            told["rows"],
+            told["steps"],
+            told["tokens"],
+            told.get("root"),
+            schedules,
+            dict(told.get("rows_by_role", {})),
+            dict(told.get("tokens_by_role", {})),
+        )
     scenes = None
     if stage.scenes:
         folder = str((root or Path()) / stage.use) if stage.use else ""
         scenes = ScenePlan(stage.scenes.every_tokens, tuple(stage.scenes.kinds), folder)
     books = [book for section in stage.sections for book in section.books]
     return StagePlan(
-        index=index, name=stage.name,
+        index=index,
+        name=stage.name,
         seeds={purpose: seed_of(genome.seed, stage.name, purpose) for purpose in ("scenes", "replay", "probes")},
-        sections=tuple((section.name, tuple(section.books)) for section in stage.sections), span=stage.span,
-        scenes=scenes, loop_loss=stage.loop_loss, trunk=stage.trunk, roles=dict(stage.roles),
-        batch_packs=batch_packs, phases=phases, battery=tuple(stage.probes.battery), gate=stage.gate,
+        sections=tuple((section.name, tuple(section.books)) for section in stage.sections),
+        span=stage.span,
+        scenes=scenes,
+        loop_loss=stage.loop_loss,
+        trunk=stage.trunk,
+        roles=dict(stage.roles),
+        batch_packs=batch_packs,
+        phases=phases,
+        battery=tuple(stage.probes.battery),
+        gate=stage.gate,
         licences={book: library.entries[book].licence for book in books} if library else _licences(counts, books),
     )
 
@@ -230,27 +288,39 @@ def _estimated(stage: Stage, genome: Genome, book_bytes: Mapping[str, int], inde
     batch = stage.trunk.batch_tokens // context
     replay = math.floor(stage.trunk.replay_frac * rows) if index else 0
     scenes = tokens // stage.scenes.every_tokens if stage.scenes else 0
-    role_rows = math.ceil(scenes * SCENE_TOKENS / (context - 1))
-    by_role = {name: role_rows for name in stage.roles} if role_rows else {}
-    steps = max((math.ceil(role_rows * context / role.batch_tokens) for role in stage.roles.values()), default=0)
-    return {"phases": {
-        "books": {"rows": rows, "steps": math.ceil(rows / batch), "tokens": tokens},
-        "replay": {"rows": replay, "steps": math.ceil(replay / batch), "tokens": replay * (context - 1)},
-        "roles": {"rows": sum(by_role.values()), "steps": min(steps, role_rows) if by_role else 0,
-                  "tokens": sum(round(rows * context * ROLE_FRAC) for rows in by_role.values()),
-                  "rows_by_role": by_role,
-                  "tokens_by_role": {name: round(rows * context * ROLE_FRAC) for name, rows in by_role.items()}},
-    }}
+    by_role = {}
+    for name, role in stage.roles.items() if scenes else ():
+        role_rows = math.ceil(scenes * SCENE_TOKENS / (context - 1))
+        told = math.ceil(role.span.amount / (context * ROLE_FRAC)) if role.span.unit == "tokens" else 0
+        by_role[name] = min(role_rows, told) if told else role_rows * role.span.amount
+    tokens_by_role = {name: round(rows * context * ROLE_FRAC) for name, rows in by_role.items()}
+    wanted = max((math.ceil(by_role[name] * context / stage.roles[name].batch_tokens) for name in by_role), default=0)
+    return {
+        "phases": {
+            "books": {"rows": rows, "steps": math.ceil(rows / batch), "tokens": tokens},
+            "replay": {"rows": replay, "steps": math.ceil(replay / batch), "tokens": replay * (context - 1)},
+            "roles": {
+                "rows": sum(by_role.values()),
+                "steps": min([wanted, *by_role.values()]),
+                "tokens": sum(tokens_by_role.values()),
+                "rows_by_role": by_role,
+                "tokens_by_role": tokens_by_role,
+            },
+        }
+    }
 
 
-def _warnings(genome: Genome, library: Library | None, stages: tuple[StagePlan, ...],
-              counts: Mapping[str, Any] | None) -> list[str]:
+def _warnings(
+    genome: Genome, library: Library | None, stages: tuple[StagePlan, ...], counts: Mapping[str, Any] | None
+) -> list[str]:
     told = []
-    last = stages[-max(1, len(stages) // 3):]
+    last = stages[-max(1, len(stages) // 3) :]
     falling = [stage for stage in last if stage.trunk.schedule != "constant" and stage.trunk.final_frac < 0.01]
     if len(stages) > 1 and falling:
-        told.append(f"an ascending curriculum meets a decay to zero in {', '.join(one.name for one in falling)}: the "
-                    "best text is read at the lowest rate (raise trunk.final_frac, or use schedule: constant there)")
+        told.append(
+            f"an ascending curriculum meets a decay to zero in {', '.join(one.name for one in falling)}: the "
+            "best text is read at the lowest rate (raise trunk.final_frac, or use schedule: constant there)"
+        )
     first: dict[str, str] = {}
     for stage in stages:
         for _, books in stage.sections:
@@ -280,5 +350,3 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_jsonable(item) for item in value]
     return value
-
-

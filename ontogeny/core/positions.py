@@ -176,6 +176,10 @@ def parse_yaml(text: str, name: str, error: type[OntogenyError]) -> Document:
     return reading.document
 
 
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 class _Plain:
     """A parsed tree on its way to plain values, places and faults."""
 
@@ -199,6 +203,10 @@ class _Plain:
             return self._refuse_number(str(node.value), path)
         if isinstance(node, TaggedScalar) and self._tag(node) == "tag:yaml.org,2002:str":
             return str(node.value)
+        if isinstance(node, str) and not _is_text(node):
+            return self._fault(
+                "text holds half a character.", path, repr(str(node)), "text that UTF-8 can hold", "mend it"
+            )
         if not isinstance(node, TaggedScalar):
             for kind in (bool, int, float, str):
                 if isinstance(node, kind):
@@ -275,7 +283,7 @@ class _Plain:
             if mark:  # a key that came through a merge (<<) has no place of its own
                 self._place((*here, "@key"), mark[:2])
                 self._place(here, mark[2:])
-            if not isinstance(key, (str, int, float)) or isinstance(key, TaggedScalar):
+            if not isinstance(key, (str, int, float)) or isinstance(key, TaggedScalar) or not _is_text(name):
                 self._fault("a key is not plain text.", here, repr(key)[:80], "a word", "write a plain key")
             elif name in values:
                 self._fault(f"the key '{name}' is written twice.", here, repr(key), "each key once", "remove one")
@@ -306,9 +314,7 @@ def _path_in(value: Any, one: ErrorDetails) -> Where:
     path: list[str | int] = []
     for number, part in enumerate(one["loc"]):
         absent = number == len(one["loc"]) - 1 and one["type"] == "missing"
-        if isinstance(value, dict) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int):
+        if (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int)):
             value = value[part]
         elif not absent:
             continue
@@ -340,9 +346,7 @@ def _told(model: type[BaseModel], one: ErrorDetails, inner: Where, document: Doc
         )
     message = one["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     name = spell(path[-2:] if path and isinstance(path[-1], int) else path[-1:]) or "the file"
-    return Fault(
-        f"'{name}' {NO_FIT}", document.at(path), repr(one.get("input"))[:120], message, "change the value"
-    )
+    return Fault(f"'{name}' {NO_FIT}", document.at(path), repr(one.get("input"))[:120], message, "change the value")
 
 
 def known_keys(model: type[BaseModel], path: Where) -> list[str]:

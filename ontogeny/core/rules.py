@@ -11,7 +11,6 @@ from ontogeny.core.library import CATALOGUE, Library
 from ontogeny.core.positions import Document, Where
 from ontogeny.core.schema import PROBES, RESERVED_SPEAKERS, TRUNK
 
-
 SCENES = "scenes.yaml"
 
 
@@ -24,9 +23,15 @@ def rule_faults(raw: dict, library: Library, document: Document) -> list[Fault]:
     for index, stage in _stages(raw):
         name = stage.get("name")
         if isinstance(name, str) and name in names:
-            faults.append(Fault(f"two stages have the name '{name}'.", document.at(("stages", index, "name")),
-                                f"'{name}' (also stages[{names[name]}])", "a name of its own for every stage",
-                                "rename one with `name:`"))
+            faults.append(
+                Fault(
+                    f"two stages have the name '{name}'.",
+                    document.at(("stages", index, "name")),
+                    f"'{name}' (also stages[{names[name]}])",
+                    "a name of its own for every stage",
+                    "rename one with `name:`",
+                )
+            )
         elif isinstance(name, str):
             names[name] = index
     for index, stage in _stages(raw):
@@ -71,16 +76,25 @@ def _batch_faults(raw: dict, document: Document) -> Iterator[Fault]:
     for where, holder in holders:
         batch = _mapping(holder).get("batch_tokens")
         if isinstance(batch, int) and not isinstance(batch, bool) and batch > 0 and batch % context:
-            yield Fault("a batch is not a whole number of packs.", document.at((*where, "batch_tokens")), str(batch),
-                        f"a multiple of model.context_tokens ({context})",
-                        f"write {max(context, round(batch / context) * context)}")
+            yield Fault(
+                "a batch is not a whole number of packs.",
+                document.at((*where, "batch_tokens")),
+                str(batch),
+                f"a multiple of model.context_tokens ({context})",
+                f"write {max(context, round(batch / context) * context)}",
+            )
 
 
 def _role_name_faults(raw: dict, document: Document) -> Iterator[Fault]:
     for name in _mapping(raw.get("roles")):
         if name in RESERVED_SPEAKERS:
-            yield Fault(f"'{name}' is not a role's name.", document.at(("roles", name)), f"'{name}'",
-                        "a name other than " + ", ".join(RESERVED_SPEAKERS), "rename the role")
+            yield Fault(
+                f"'{name}' is not a role's name.",
+                document.at(("roles", name)),
+                f"'{name}'",
+                "a name other than " + ", ".join(RESERVED_SPEAKERS),
+                "rename the role",
+            )
     if len(_mapping(raw.get("roles"))) > 30:
         yield Fault("too many roles.", document.at(("roles",)), str(len(raw["roles"])), "at most 30", "drop some")
 
@@ -89,9 +103,13 @@ def _book_faults(index: int, stage: dict, library: Library, document: Document) 
     for section, position, book in books_of(stage):
         if book not in library.entries:
             where = ("stages", index, "sections", section, "books", position)
-            yield Fault(f"stage '{stage.get('name')}' names a book the library does not have.", document.at(where),
-                        f"'{book}'", f"a book id from {CATALOGUE}{closest(book, library.entries)}",
-                        f"correct the id, or add the book to {CATALOGUE}")
+            yield Fault(
+                f"stage '{stage.get('name')}' names a book the library does not have.",
+                document.at(where),
+                f"'{book}'",
+                f"a book id from {CATALOGUE}{closest(book, library.entries)}",
+                f"correct the id, or add the book to {CATALOGUE}",
+            )
 
 
 def _scene_faults(index: int, stage: dict, root: Path, document: Document) -> Iterator[Fault]:
@@ -100,9 +118,13 @@ def _scene_faults(index: int, stage: dict, root: Path, document: Document) -> It
         return
     use = stage.get("use")
     if not isinstance(use, str) or (_is_there(root / use / "stage.yaml") and not _is_there(root / use / SCENES)):
-        yield Fault("conflict scenes are asked for, and none stand near.", document.at(("stages", index, "scenes")),
-                    f"use: {use!r}", f"a stage folder with a {SCENES}",
-                    "name one with `use:`, or take 'conflict' out of kinds")
+        yield Fault(
+            "conflict scenes are asked for, and none stand near.",
+            document.at(("stages", index, "scenes")),
+            f"use: {use!r}",
+            f"a stage folder with a {SCENES}",
+            "name one with `use:`, or take 'conflict' out of kinds",
+        )
 
 
 def _is_there(path: Path) -> bool:
@@ -116,10 +138,13 @@ def _stage_role_faults(index: int, stage: dict, raw: dict, document: Document) -
     defined = _mapping(raw.get("roles"))
     for name in _mapping(stage.get("roles")):
         if name not in defined:
-            yield Fault(f"stage '{stage.get('name')}' speaks of a role nobody defined.",
-                        document.at(("stages", index, "roles", name)), f"'{name}'",
-                        f"one of {', '.join(defined) or 'no role at all'}{closest(name, defined)}",
-                        "define the role under `roles:`, or correct its name")
+            yield Fault(
+                f"stage '{stage.get('name')}' speaks of a role nobody defined.",
+                document.at(("stages", index, "roles", name)),
+                f"'{name}'",
+                f"one of {', '.join(defined) or 'no role at all'}{closest(name, defined)}",
+                "define the role under `roles:`, or correct its name",
+            )
 
 
 def _gate_faults(index: int, stage: dict, raw: dict, names: dict[str, int], document: Document) -> Iterator[Fault]:
@@ -128,26 +153,48 @@ def _gate_faults(index: int, stage: dict, raw: dict, names: dict[str, int], docu
     subject, on, probe = gate.get("subject", TRUNK), gate.get("on"), gate.get("probe")
     roles = _mapping(raw.get("roles"))
     if isinstance(on, str) and on not in names:
-        yield Fault("a gate looks at a stage that does not exist.", document.at((*where, "on")), f"'{on}'",
-                    f"one of {', '.join(names)}{closest(on, names)}", "correct `on`")
+        yield Fault(
+            "a gate looks at a stage that does not exist.",
+            document.at((*where, "on")),
+            f"'{on}'",
+            f"one of {', '.join(names)}{closest(on, names)}",
+            "correct `on`",
+        )
     if isinstance(subject, str) and subject != TRUNK and subject not in roles:
-        yield Fault("a gate looks at a role nobody defined.", document.at((*where, "subject")), f"'{subject}'",
-                    f"{TRUNK}, {', '.join(roles)}{closest(subject, roles)}", "correct `subject`")
+        yield Fault(
+            "a gate looks at a role nobody defined.",
+            document.at((*where, "subject")),
+            f"'{subject}'",
+            f"{TRUNK}, {', '.join(roles)}{closest(subject, roles)}",
+            "correct `subject`",
+        )
     elif subject != TRUNK and (probe != "conflict_resolution" or on != stage.get("name")):
-        yield Fault("a gate asks of a role what is not measured of roles.", document.at(where),
-                    f"probe {probe!r} on {on!r}", f"conflict_resolution on '{stage.get('name')}'",
-                    "roles are scored on conflict_resolution, on the stage just read")
+        yield Fault(
+            "a gate asks of a role what is not measured of roles.",
+            document.at(where),
+            f"probe {probe!r} on {on!r}",
+            f"conflict_resolution on '{stage.get('name')}'",
+            "roles are scored on conflict_resolution, on the stage just read",
+        )
     battery = _mapping(stage.get("probes")).get("battery", list(PROBES))
     if isinstance(probe, str) and probe in PROBES and isinstance(battery, list) and probe not in battery:
-        yield Fault("a gate looks at a probe that the stage does not measure.", document.at((*where, "probe")),
-                    f"'{probe}'", f"one of the stage's battery: {', '.join(map(str, battery))}",
-                    "add the probe to `probes.battery`")
+        yield Fault(
+            "a gate looks at a probe that the stage does not measure.",
+            document.at((*where, "probe")),
+            f"'{probe}'",
+            f"one of the stage's battery: {', '.join(map(str, battery))}",
+            "add the probe to `probes.battery`",
+        )
 
 
 def _probe_faults(index: int, stage: dict, document: Document) -> Iterator[Fault]:
     battery = _mapping(stage.get("probes")).get("battery")
     for position, name in enumerate(battery if isinstance(battery, list) else []):
         if isinstance(name, str) and name not in PROBES:
-            yield Fault(f"a probe '{name}' does not exist.",
-                        document.at(("stages", index, "probes", "battery", position)), f"'{name}'",
-                        f"one of {', '.join(PROBES)}{closest(name, PROBES)}", "correct the name")
+            yield Fault(
+                f"a probe '{name}' does not exist.",
+                document.at(("stages", index, "probes", "battery", position)),
+                f"'{name}'",
+                f"one of {', '.join(PROBES)}{closest(name, PROBES)}",
+                "correct the name",
+            )

@@ -7,26 +7,36 @@ import errno
 import fcntl
 import json
 import os
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from ontogeny.core.errors import DiskError, Fault, RunError
 
-DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
+DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM}
+STAGE_FOLDER = re.compile(r"(\d+)-([^.]+)(?:\.(\d+))?")
+PLACE_ERRNOS = {errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP}
 
 
 @contextlib.contextmanager
-def disk_faults(path: Path) -> Iterator[None]:
+def disk_faults(path: Path) -> Generator[None]:
     """Turns a refused write into a DiskError that names the place."""
     try:
         yield
     except OSError as problem:
         if problem.errno not in DISK_ERRNOS:
             raise
-        raise DiskError(Fault("the disk refused a write.", str(path), problem.strerror or str(problem),
-                              "room and permission to write", "free some space and run again with --resume")) from problem
+        raise DiskError(
+            Fault(
+                "the disk refused a write.",
+                str(path),
+                problem.strerror or str(problem),
+                "room and permission to write",
+                "free some space and run again with --resume",
+            )
+        ) from problem
 
 
 def write_atomic(path: Path, content: bytes | str) -> Path:
@@ -42,11 +52,11 @@ def write_atomic(path: Path, content: bytes | str) -> Path:
                 file.write(raw)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        sync(path.parent)
     return path
 
 
@@ -55,9 +65,9 @@ def write_json(path: Path, value: Any) -> Path:
     return write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def sync_folder(folder: Path) -> None:
-    """fsync of a folder, so that a rename in it lasts."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """fsync of a file, or of a folder, so that a rename in it lasts."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -68,14 +78,14 @@ def publish_folder(temporary: Path, final: Path) -> None:
     """Makes a folder written aside appear under its name at once; what stood there goes away after."""
     with disk_faults(final):
         for path in temporary.rglob("*"):
-            if path.is_file():
-                with open(path, "rb") as file:
-                    os.fsync(file.fileno())
+            if path.is_file() or path.is_dir():
+                sync(path)
+        sync(temporary)
         old = final.with_name(f".{final.name}.{os.getpid()}.old")
         if final.exists():
-            os.rename(final, old)
-        os.rename(temporary, final)
-        sync_folder(final.parent)
+            final.rename(old)
+        temporary.rename(final)
+        sync(final.parent)
     if old.exists():
         remove_tree(old)
 
@@ -102,30 +112,46 @@ class RunDirectory:
 
     def stage_folders(self) -> list[Path]:
         """The stage folders there are, conception first, passes in order."""
-        folders = [path for path in (self.path / "stages").glob("[0-9]*") if path.is_dir()]
-
-        def key(path: Path) -> tuple[int, int]:
-            number, _, rest = path.name.partition("-")
-            last = rest.rpartition(".")[2]
-            return int(number), int(last) if "." in rest and last.isdigit() else 1
-
-        return sorted(folders, key=key)
+        found = []
+        for path in (self.path / "stages").glob("[0-9]*"):
+            if (named := STAGE_FOLDER.fullmatch(path.name)) and path.is_dir():
+                found.append((int(named[1]), int(named[3] or 1), path))
+        return [path for _, _, path in sorted(found)]
 
     def read_json(self, name: str | Path) -> Any:
         """A JSON file of the run, or None where it is not there."""
         try:
-            return json.loads((self.path / name).read_text("utf-8"))
+            return json.loads((self.path / name).read_bytes())
         except FileNotFoundError:
             return None
+        except ValueError as problem:
+            raise self._spoiled(name, str(problem)) from problem
 
     def read_jsonl(self, name: str | Path) -> list[Any]:
         """The lines of a JSON-lines file of the run; a half-written last line is left out."""
         try:
-            text = (self.path / name).read_text("utf-8")
+            raw = (self.path / name).read_bytes()
         except FileNotFoundError:
             return []
-        whole = text[: text.rfind("\n") + 1]
-        return [json.loads(line) for line in whole.splitlines() if line.strip()]
+        whole = raw[: raw.rfind(b"\n") + 1].split(b"\n")  # a newline alone ends a line: text may hold U+2028
+        found = []
+        for number, line in enumerate(whole, 1):
+            try:
+                found += [json.loads(line)] if line.strip() else []
+            except ValueError as problem:
+                raise self._spoiled(f"{name}:{number}", str(problem)) from problem
+        return found
+
+    def _spoiled(self, place: str | Path, problem: str) -> RunError:
+        return RunError(
+            Fault(
+                "a file of the run is spoiled.",
+                str(self.path / place),
+                problem,
+                "JSON as it was written",
+                "restore the file",
+            )
+        )
 
     def event(self, event: str, **facts: Any) -> None:
         """Appends one line to events.jsonl."""
@@ -146,13 +172,26 @@ class RunDirectory:
         return sorted(path for path in folder.glob("[0-9]*") if (path / "state.json").is_file())
 
     @contextlib.contextmanager
-    def lock(self, name: str = ".lock", wait_s: float = 0.0) -> Iterator[None]:
+    def lock(self, name: str = ".lock", wait_s: float = 0.0) -> Generator[None]:
         """Holds the run for this process; the kernel lets go when the process ends, however it ends.
 
         Raises: RunError when another process holds it after `wait_s` seconds."""
-        with disk_faults(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = open(self.path / name, "a+")  # noqa: SIM115 - held open for the whole block
+        try:
+            with disk_faults(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                file = open(self.path / name, "a+")  # noqa: SIM115 - held open for the whole block
+        except OSError as problem:
+            if problem.errno not in PLACE_ERRNOS:
+                raise
+            raise RunError(
+                Fault(
+                    "no run directory can be here.",
+                    str(self.path),
+                    problem.strerror or str(problem),
+                    "a folder, or a place for one",
+                    "choose another --out",
+                )
+            ) from problem
         deadline = time.monotonic() + wait_s
         try:
             while True:
@@ -161,8 +200,15 @@ class RunDirectory:
                     break
                 except BlockingIOError:
                     if time.monotonic() >= deadline:
-                        raise RunError(Fault("another process is on this run.", str(self.path), "a lock that is held",
-                                             "one process at a time", "wait for it to end, or stop it")) from None
+                        raise RunError(
+                            Fault(
+                                "another process is on this run.",
+                                str(self.path),
+                                "a lock that is held",
+                                "one process at a time",
+                                "wait for it to end, or stop it",
+                            )
+                        ) from None
                     time.sleep(0.1)
             yield
         finally:
@@ -176,9 +222,16 @@ def truncate(path: Path, length: int) -> None:
         return
     size = path.stat().st_size if path.exists() else 0
     if size < length:
-        raise RunError(Fault("an append-only file is shorter than its checkpoint says.", str(path), f"{size} bytes",
-                             f"at least {length}", "restore the file, or delete the newest checkpoint"))
-    with open(path, "r+b") as file:
+        raise RunError(
+            Fault(
+                "an append-only file is shorter than its checkpoint says.",
+                str(path),
+                f"{size} bytes",
+                f"at least {length}",
+                "restore the file, or delete the newest checkpoint",
+            )
+        )
+    with disk_faults(path), open(path, "r+b") as file:
         file.truncate(length)
         file.flush()
         os.fsync(file.fileno())

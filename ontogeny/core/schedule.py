@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ontogeny.core.schema import Optimised
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -37,10 +39,16 @@ class Schedule:
         return self.learning_rate * (self.final_frac + (1.0 - self.final_frac) * fall)
 
 
-def make_schedule(spec, total_steps: int) -> Schedule:
+def make_schedule(spec: Optimised, total_steps: int) -> Schedule:
     """The schedule of a phase of `total_steps` steps; shares become whole steps here, once."""
     constant = spec.schedule == "constant"
     warmup = 0 if constant else min(total_steps, math.ceil(spec.warmup_frac * total_steps))
     decay = min(total_steps - warmup, math.ceil(spec.decay_frac * total_steps))
-    return Schedule(spec.schedule, spec.learning_rate, total_steps, warmup,
-                    decay if spec.schedule == "warmup_stable_decay" else 0, spec.final_frac)
+    return Schedule(
+        spec.schedule,
+        spec.learning_rate,
+        total_steps,
+        warmup,
+        decay if spec.schedule == "warmup_stable_decay" else 0,
+        spec.final_frac,
+    )

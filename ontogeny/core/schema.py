@@ -9,10 +9,19 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 PROBES = ("bits_per_byte", "conflict_resolution", "unprompted")
 SCENE_KINDS = ("conflict", "gap")
 TRUNK = "trunk"
+STAGE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 RESERVED_SPEAKERS = ("narrator", TRUNK)
 OWNED_DEEPSPEED_KEYS = (
-    "train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "gradient_clipping",
-    "optimizer", "scheduler", "bf16", "fp16", "steps_per_print", "zero_allow_untested_optimizer",
+    "train_batch_size",
+    "train_micro_batch_size_per_gpu",
+    "gradient_accumulation_steps",
+    "gradient_clipping",
+    "optimizer",
+    "scheduler",
+    "bf16",
+    "fp16",
+    "steps_per_print",
+    "zero_allow_untested_optimizer",
 )
 
 MAX_COUNT = 1 << 53  # the largest whole number that JSON carries everywhere
@@ -197,7 +206,7 @@ class Stage(Part):
     """A phase of growth with its own books, budget, scenes, probes and gate."""
 
     use: str | None = Field(None, description="a stage folder whose stage.yaml gives defaults")
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=80)
+    name: str = Field(pattern=STAGE_NAME, max_length=80)
     span: Span
     reading: Literal["sequential"] = "sequential"
     sections: list[Section] = Field(min_length=1)

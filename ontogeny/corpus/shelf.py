@@ -13,7 +13,7 @@ from ontogeny.core.hashes import sha256_hex
 from ontogeny.core.library import Library, LibraryEntry
 from ontogeny.corpus.clean import CleanBook, clean
 from ontogeny.corpus.passages import Passage, hold_out, iterate_paragraphs, make_passages
-from ontogeny.corpus.sources import SourceText, read_source
+from ontogeny.corpus.sources import SourceText, read_source, source_digest
 
 KEPT_CHARS = 64 << 20
 
@@ -142,7 +142,7 @@ class Sources:
         digests = {}
         for book_id in book_ids:
             try:
-                digests[book_id] = self.read(book_id).raw_sha256
+                digests[book_id] = source_digest(self.entry(book_id), self.library.root)
             except LibraryError as problem:
                 faults.extend(problem.faults)
         if faults:

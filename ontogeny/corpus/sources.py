@@ -54,8 +54,26 @@ def read_source(entry: Entry, root: Path) -> SourceText:
     """The text of a book of the catalogue, its fingerprint checked.
 
     Raises: LibraryError if it is not there, leaves `root`, does not fit its fingerprint, or is empty."""
-    scheme, _, rest = entry.source.partition(":")
-    path, _, query = rest.partition("#")
+    raw, fingerprint = _raw_files(entry, root)
+    path, query = _place(entry)
+    text, markup = _render(entry, raw, path, query)
+    return SourceText(text, fingerprint, sum(len(file.content) for file in raw), markup)
+
+
+def source_digest(entry: Entry, root: Path) -> str:
+    """SHA-256 of a book's raw bytes, without making text of them. Raises: LibraryError, as `read_source`."""
+    return _raw_files(entry, root)[1]
+
+
+def _place(entry: Entry) -> tuple[str, str]:
+    """(path, selector) of a source."""
+    path, _, query = entry.source.partition(":")[2].partition("#")
+    return path, query
+
+
+def _raw_files(entry: Entry, root: Path) -> tuple[list[RawFile], str]:
+    """The files of a source, and the SHA-256 of their bytes, checked."""
+    scheme, path = entry.source.partition(":")[0], _place(entry)[0]
     if scheme == "file":
         files = _files_under_root(entry, root, path)
     elif scheme == "package":
@@ -71,8 +89,7 @@ def read_source(entry: Entry, root: Path) -> SourceText:
     if entry.sha256 is not None and entry.sha256 != fingerprint:
         raise _fault(entry, "does not fit its fingerprint.", f"sha256 {fingerprint}", f"sha256 {entry.sha256}",
                      "install the version the lock names, or write the new fingerprint into the catalogue")
-    text, markup = _render(entry, raw, path, query)
-    return SourceText(text, fingerprint, sum(len(file.content) for file in raw), markup)
+    return raw, fingerprint
 
 
 def _render(entry: Entry, raw: list[RawFile], path: str, query: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ontogeny.core.errors import INTERRUPTED, Fault, TrainError
 from ontogeny.core.run import RunDirectory
+from ontogeny.train.rank import LAST_WAIT_S, PARENT_PIPE, TRAIN_LOCK
 
 LOG = "launcher.log"
 GRACE_S = 300.0  # to reach a step boundary and write a checkpoint
@@ -22,8 +23,10 @@ def launch(run: RunDirectory, ranks: int, threads: int, follow: Callable[[], Non
     """Runs the walk under the deepspeed launcher and returns the exit code of outcome.json.
 
     The launcher and its ranks live in a process group of their own; their standard input is a pipe that only this
-    process holds. Closing it (a signal here, or this process dying) asks every rank to stop at a step boundary."""
-    (run / "outcome.json").unlink(missing_ok=True)
+    process holds. Closing it (a signal here, or this process dying) asks every rank to stop at a step boundary.
+    Raises: RunError when ranks of another start still walk this run; TrainError when the ranks left no outcome."""
+    with run.lock(TRAIN_LOCK, wait_s=LAST_WAIT_S):
+        (run / "outcome.json").unlink(missing_ok=True)
     with open(run / LOG, "ab") as log:
         child = subprocess.Popen(command(run.path, ranks), stdin=subprocess.PIPE, stdout=log, stderr=log,
                                  env=environment(threads), start_new_session=True, close_fds=True)
@@ -56,11 +59,10 @@ def command(run: Path, ranks: int) -> list[str]:
 
 def environment(threads: int) -> dict[str, str]:
     """The ranks' environment: on a machine without a GPU, DeepSpeed's CPU accelerator and a thread count each."""
-    from ontogeny.train.rank import PARENT_PIPE
-
     env = {**os.environ, PARENT_PIPE: "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
     if device_kind() == "cpu":
-        env |= {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": str(threads)}
+        # threads that wait by spinning made a life three times slower beside another load (LOG.md)
+        env |= {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     return env
 
 

@@ -112,9 +112,7 @@ class Learner:
     def _build_engine(self, stage: StagePlan, kind: str) -> None:
         optimizer = GroupClippedAdamW(self.subject.groups)
         model = self.subject.module
-        if self.plan.genome.machine.activation_checkpointing and self.subject.stack is not None:
-            self.subject.stack.enable_checkpointing()
-        elif self.plan.genome.machine.activation_checkpointing:
+        if self.plan.genome.machine.activation_checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         self.engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=self._config(stage, kind),
                                                dist_init_required=False)
@@ -153,7 +151,7 @@ class Learner:
         denominators = self.denominators(batch)
         for start in range(first, first + share, size):
             stop = min(start + size, first + share, len(batch.rows_B))
-            yield self._padded(batch, slice(start, max(start, stop)), min(size, share), denominators)
+            yield self._padded(batch, slice(start, max(start, stop)), denominators)
 
     @staticmethod
     def denominators(batch: Any) -> dict[int, float]:
@@ -162,7 +160,7 @@ class Learner:
         return {int(group): float(sums_B[batch.group_B == group].sum()) for group in np.unique(batch.group_B)}
 
     @staticmethod
-    def _padded(batch: Any, part: slice, size: int, denominators: dict[int, float]) -> Micro:
+    def _padded(batch: Any, part: slice, denominators: dict[int, float]) -> Micro:
         rows_B, ids_BT, weights_BT = batch.rows_B[part], batch.ids_BT[part], batch.weights_BT[part]
         group_B = batch.group_B[part]
         if len(rows_B) == 0:  # an empty rank feeds a pack of weight 0

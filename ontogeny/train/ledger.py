@@ -6,16 +6,19 @@ In the roles phase trunk/ is hard-linked from the checkpoint before, so that it 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
 
 from ontogeny.core.cursor import PHASE_CODE, PHASES, Cursor
-from ontogeny.core.errors import Fault, RunError
+from ontogeny.core.errors import DiskError, Fault, RunError
 from ontogeny.core.hashes import file_sha256
 from ontogeny.core.plan import Plan
 from ontogeny.core.run import RunDirectory, disk_faults, publish_folder, remove_tree, truncate, write_json
@@ -24,6 +27,7 @@ from ontogeny.train.learner import Learner, StepMetrics
 
 KEPT_CHECKPOINTS = 2
 GROWING = ("metrics.jsonl", "consumed.bin")
+WRITER_WORDS = ("inline_container", "iostream error", "os error")  # what torch and safetensors say of a refused write
 
 
 class Ledger:
@@ -47,7 +51,8 @@ class Ledger:
         return next(reversed(self.run.checkpoints()), None)
 
     def restore(self) -> Cursor:
-        """The cursor to go on from: the newest checkpoint's, or conception. Cuts growing files back to its lengths.
+        """The cursor to go on from: the newest checkpoint's, or conception. Cuts growing files back to its lengths, and
+        takes away the outcome: a life that goes on has not ended.
 
         Raises: RunError where the checkpoint was made by other ranks or another ZeRO stage."""
         checkpoint = self.checkpoint()
@@ -58,6 +63,7 @@ class Ledger:
             cursor, lengths = Cursor.from_dict(state["cursor"]), state["lengths"]
             self.tokens_seen = state["tokens_seen"]
         if self.writer:
+            (self.run / "outcome.json").unlink(missing_ok=True)
             self._cut_back(cursor, lengths)
         self.barrier()
         return cursor
@@ -135,12 +141,12 @@ class Ledger:
         carried = self.plan.stages[cursor.stage].trunk.update == "full"
         state = {"cursor": cursor.as_dict(), "tokens_seen": self.tokens_seen, "machine": self._machine(),
                  "genome_hash": self.plan.genome_hash, "corpus_hash": self.plan.corpus_hash}
-        with disk_faults(aside):
-            if kind:
+        if kind:
+            with whole_or_gone(aside):
                 learner.save(aside / kind, state)
         self._write_consumed(cursor, learner)
         if self.writer:
-            with disk_faults(aside):
+            with whole_or_gone(aside):
                 if kind != "trunk" and before and (before / "trunk").is_dir() and carried:
                     link_tree(before / "trunk", aside / "trunk")
                 state["lengths"] = self._lengths()
@@ -220,6 +226,24 @@ class Ledger:
         """Waits for every rank."""
         if self.world > 1:
             dist.barrier()
+
+
+@contextlib.contextmanager
+def whole_or_gone(aside: Path) -> Generator[None]:
+    """Writing into a folder made aside: a refused write is a DiskError, and what was written of it goes away.
+
+    torch and safetensors tell a full disk in words of their own, not as an OSError."""
+    try:
+        with disk_faults(aside):
+            try:
+                yield
+            except Exception as problem:
+                if not any(word in str(problem) for word in WRITER_WORDS):
+                    raise
+                raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, or another refusal ({problem})") from problem
+    except DiskError:
+        remove_tree(aside)
+        raise
 
 
 def link_tree(source: Path, target: Path) -> None:

@@ -9,10 +9,10 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from ontogeny.core.errors import DONE, FAILED, GATE_ENDED, INTERRUPTED, Fault, OntogenyError, RunError
+from ontogeny.core.errors import DONE, FAILED, GATE_ENDED, INTERRUPTED, USER_FAULT, Fault, OntogenyError, RunError
 from ontogeny.core.plan import Plan
 from ontogeny.core.run import RunDirectory, write_json
 
@@ -45,10 +45,10 @@ def main(arguments: list[str]) -> int:
         code = problem.exit_code
         _failed(run, str(problem), started, code)
     except Exception as problem:  # noqa: BLE001 - the last line of a process: tell the parent, keep the trace in the log
-        traceback.print_exc()
+        with suppress(OSError):
+            traceback.print_exc()
         code = FAILED
         _failed(run, f"{type(problem).__name__}: {problem}", started, code)
-    sys.stderr.flush()
     os._exit(code)  # peers may be waiting in a collective: do not join them
 
 
@@ -124,13 +124,15 @@ def _part() -> None:
 
 
 def _failed(run: RunDirectory, told: str, started: float, code: int) -> None:
-    """Rank 0's word stands; another rank writes only where nothing is written yet."""
-    print(told, file=sys.stderr)
-    if int(os.environ.get("RANK", "0")) == 0 or not (run / "outcome.json").exists():
-        try:
+    """Rank 0's word stands; another rank writes only where nothing is written yet.
+
+    A user's fault changes nothing in the run; a parent that waits for an outcome is told it there all the same."""
+    mine = int(os.environ.get("RANK", "0")) == 0 or not (run / "outcome.json").exists()
+    if mine and (code != USER_FAULT or os.environ.get(PARENT_PIPE)):
+        with suppress(OntogenyError):  # a full disk: what is told below is the same
             _write_outcome(run, "failed", code, told, started)
-        except OntogenyError as second:
-            print(second, file=sys.stderr)
+    with suppress(OSError):  # standard error may be a log on that disk
+        print(told, file=sys.stderr, flush=True)
 
 
 def _write_outcome(run: RunDirectory, outcome: str, code: int, told: str, started: float) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from ontogeny.core.cursor import Cursor
 from ontogeny.core.errors import Fault, TrainError
 from ontogeny.core.hashes import file_sha256
-from ontogeny.core.run import disk_faults, publish_folder, remove_tree
+from ontogeny.core.run import publish_folder, remove_tree
 from ontogeny.core.schema import TRUNK
 from ontogeny.models.adapters import write_adapter
 from ontogeny.models.causal import DTYPES, build_model, write_model
 from ontogeny.models.stacked import merge_adapter
 from ontogeny.train.learner import Learner
-from ontogeny.train.ledger import Ledger
+from ontogeny.train.ledger import Ledger, whole_or_gone
 from ontogeny.train.subject import frozen
 
 WEIGHTS = "model.safetensors"
@@ -87,7 +87,7 @@ def _write_adapters(learner: Learner, ledger: Ledger, cursor: Cursor) -> None:
 def _publish(final: Path, write) -> None:
     aside = final.with_name(f".{final.name}.tmp")
     remove_tree(aside)
-    with disk_faults(final):
+    with whole_or_gone(aside):
         aside.mkdir(parents=True)
         write(aside)
     publish_folder(aside, final)

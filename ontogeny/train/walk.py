@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any, Protocol
 
@@ -68,16 +69,17 @@ def train_step(learner: Learner, batch: Any, cursor: Cursor, stop: threading.Eve
     metrics = learner.backward(batch)
     metrics.stop, all_finite = learner.agree(stop.is_set(), metrics.fault_row < 0)
     if not all_finite:
-        raise TrainError(_not_finite(learner, metrics, cursor))
+        raise TrainError(_not_finite("loss", learner, cursor, *learner.first_fault(metrics)))
     learner.step(metrics, cursor)
+    if not all(map(math.isfinite, metrics.grad_norm.values())):  # of all ranks, so all know it
+        raise TrainError(_not_finite("gradient", learner, cursor, learner.rank, int(batch.rows_B[0])))
     return metrics
 
 
-def _not_finite(learner: Learner, metrics: StepMetrics, cursor: Cursor) -> Fault:
-    rank, row = learner.first_fault(metrics)
+def _not_finite(what: str, learner: Learner, cursor: Cursor, rank: int, row: int) -> Fault:
     stage = learner.plan.stages[cursor.stage]
     book = learner.corpus.story_of(stage.index, cursor.phase_name, row)
     return Fault(
-        "the loss is not finite.", f"stage '{stage.name}', {cursor.phase_name}, step {cursor.step}, rank {rank}, row {row}",
-        f"nan or inf on text of {book}", "a finite loss",
+        f"the {what} is not finite.", f"stage '{stage.name}', {cursor.phase_name}, step {cursor.step}, rank {rank}, row {row}",
+        f"nan or inf on text of {book}", f"a finite {what}",
         "lower the learning rate or clip_norm; with bf16, try precision: fp32; then run again with --resume")
