@@ -37,15 +37,13 @@ def check(
 
 def show(genome: GenomeFile, overrides: Overrides = None, libraries: Libraries = None, json: Json = False) -> None:
     """Print a genome with stage defaults and overrides composed."""
-    from ruamel.yaml import YAML
-
     from ontogeny.core.genome import load_genome
 
-    resolved = load_genome(genome, overrides or (), libraries or ()).resolved
+    loaded = load_genome(genome, overrides or (), libraries or ())
     if json:
-        print_json(resolved)
+        print_json(loaded.resolved)
     else:
-        YAML(typ="safe", pure=True).dump(resolved, sys.stdout)
+        sys.stdout.write(loaded.text)
 
 
 def schema() -> None:

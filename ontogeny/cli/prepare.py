@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -160,11 +159,7 @@ def _refuse_another_corpus(plan: Plan, loaded: LoadedGenome, run: RunDirectory, 
 
 def write_genome(run: RunDirectory, loaded: LoadedGenome) -> None:
     """genome.yaml: the composed genome, as it was run."""
-    from ruamel.yaml import YAML
-
     from ontogeny.core.run import write_atomic
 
-    text = io.StringIO()
-    text.write("# The genome as it was run: stage defaults and overrides composed.\n")
-    YAML(typ="safe", pure=True).dump(loaded.resolved, text)
-    write_atomic(run / "genome.yaml", text.getvalue())
+    head = "# The genome as it was run: stage defaults and overrides composed.\n"
+    write_atomic(run / "genome.yaml", head + loaded.text)

@@ -79,6 +79,7 @@ def live(run: RunDirectory, plan: Plan, tell: Callable[[str], None]) -> int:
     """Launches the ranks, follows them, mirrors to W&B, writes the report; returns the exit code of the outcome."""
     from ontogeny.report.card import write_card
     from ontogeny.report.page import write_report
+    from ontogeny.report.wandb_run import has_key
     from ontogeny.report.watch import Watcher
     from ontogeny.train.launcher import launch
 
@@ -87,7 +88,7 @@ def live(run: RunDirectory, plan: Plan, tell: Callable[[str], None]) -> int:
     for warning in plan.warnings:
         run.event("warning", message=warning)
     watcher = Watcher(run.path, tell)
-    mirror = _start_mirror(run) if _has_key() else None
+    mirror = _start_mirror(run) if has_key() else None
     try:
         code = launch(run, plan.world.ranks, plan.world.threads_per_rank, watcher.look)
     finally:
@@ -114,13 +115,6 @@ def _close(mirror: subprocess.Popen) -> None:
     """The life has ended: the mirror tells what is left and goes."""
     assert mirror.stdin is not None, "started with a pipe"
     mirror.stdin.close()
-
-
-def _has_key() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    return netrc.is_file() and "wandb" in netrc.read_text("utf-8", errors="ignore")
 
 
 def _start_mirror(run: RunDirectory) -> subprocess.Popen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from ruamel.yaml import YAML
 
 from ontogeny.core.errors import Fault, GenomeError, closest
 from ontogeny.core.hashes import sha256_hex
@@ -39,6 +41,15 @@ class LoadedGenome:
         if self.genome.model.architecture is not None:
             value["model"]["architecture"] = self.genome.model.architecture
         return value
+
+    @property
+    def text(self) -> str:
+        """`resolved` as YAML that `resolved_genome` reads back the same; in blocks, as a flow loses a key like ':0'."""
+        writer, text = YAML(typ="safe", pure=True), io.StringIO()
+        writer.default_flow_style, writer.allow_unicode, writer.width = False, True, 120
+        writer.sort_base_mapping_type_on_output = False
+        writer.dump(self.resolved, text)
+        return text.getvalue()
 
 
 def load_genome(path: Path, overrides: Sequence[str] = (), libraries: Sequence[Path] = ()) -> LoadedGenome:
@@ -101,6 +112,7 @@ def genome_hash(genome: Genome) -> str:
 
     Gates stay in: a gate's repeat changes the weights."""
     value = genome.model_dump(mode="json", exclude={"machine": True, "name": True})
+    value["roles"] = list(value["roles"].items())  # their order is the order of their rows
     for stage in value["stages"]:
         stage.pop("probes")
         stage.pop("use")

@@ -299,14 +299,18 @@ def model_faults(model: type[M], value: Any, document: Document, prefix: Where =
     try:
         return [], model.model_validate(value)
     except ValidationError as problem:
-        told: dict[tuple, Fault] = {}
+        told: dict[tuple[Where, str], Fault] = {}
+        misfits: set[str] = set()  # of a union's other arms, beside the arm that the value meant
         for one in problem.errors():
             path = _path_in(value, one)
             fault = _told(model, one, path, document, prefix)
             if (path, fault.what) in told and one["type"] != "missing":  # every arm of a union says what it wants
                 fault = replace(fault, expected=f"{told[path, fault.what].expected}; or {fault.expected}")
             told[path, fault.what] = fault
-        return list(told.values()), None
+            if one["type"] == "literal_error":
+                misfits.add(fault.what)
+        deeper = {path[:length] for path, _ in told for length in range(len(path))}
+        return [fault for (path, what), fault in told.items() if path not in deeper or what not in misfits], None
 
 
 def _path_in(value: Any, one: ErrorDetails) -> Where:

@@ -78,11 +78,11 @@ class PretrainedTokenizer(Part):
 def _tokenizer_kind(value: Any) -> str:
     """Which of the two a value means to be, so that only that one's faults are told."""
     named = "pretrained" in value if isinstance(value, dict) else isinstance(value, PretrainedTokenizer)
-    return "pretrained" if named else "trained"
+    return "PretrainedTokenizer" if named else "TrainedTokenizer"
 
 
 Tokenizer = Annotated[
-    Annotated[TrainedTokenizer, Tag("trained")] | Annotated[PretrainedTokenizer, Tag("pretrained")],
+    Annotated[TrainedTokenizer, Tag("TrainedTokenizer")] | Annotated[PretrainedTokenizer, Tag("PretrainedTokenizer")],
     Discriminator(_tokenizer_kind),
 ]
 

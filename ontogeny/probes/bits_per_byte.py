@@ -72,6 +72,7 @@ def passage_results(
             "n": len(bits),
             "ci95": interval_of_ratio(bits, passages.bytes_of, seed),
             "higher_is_better": False,
+            "parts": [[round(one, 6), size] for one, size in zip(bits, passages.bytes_of, strict=True)],
         }
     ]
 

@@ -56,6 +56,7 @@ class Measurement:
     high: float | None
     higher_is_better: bool
     samples: tuple[str, ...] = ()
+    parts: tuple[tuple[float, float], ...] = ()  # bits and bytes of each passage, in the set's order
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,7 @@ def measurement(row: dict[str, Any]) -> Measurement:
         high=high,
         higher_is_better=bool(row.get("higher_is_better")),
         samples=tuple(str(sample) for sample in listed(row.get("samples"))),
+        parts=tuple((float(part[0]), float(part[1])) for part in listed(row.get("parts"))),
     )
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
+from typer.testing import CliRunner
+
+from ontogeny.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 SPROUT = ROOT / "genome" / "sprout.yaml"
@@ -101,3 +106,31 @@ def relative_l2(one: Path, other: Path) -> float:
     assert ours.keys() == theirs.keys()
     square = sum(float((ours[name].float() - theirs[name].float()).pow(2).sum()) for name in ours)
     return (square / sum(float(value.float().pow(2).sum()) for value in ours.values())) ** 0.5
+
+
+def prepare(run: Path, *overrides: str, genome: Path = SPROUT) -> Path:
+    """A run as `ontogeny prepare` makes it, in this process."""
+    done = CliRunner().invoke(app, ["prepare", str(genome), *overrides, "--out", str(run), "-q"],
+                              catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return run
+
+
+def prepared_copy(grown: Path, run: Path) -> Path:
+    """A run as `ontogeny prepare` leaves it, from one already prepared."""
+    run.mkdir(parents=True)
+    for name in ("genome.yaml", "plan.json"):
+        shutil.copy(grown / name, run / name)
+    shutil.copytree(grown / "corpus", run / "corpus")
+    return run
+
+
+def read_json(run: Path, name: str) -> Any:
+    """A JSON file of a run."""
+    return json.loads((run / name).read_text("utf-8"))
+
+
+def metrics(run: Path, stage: str, phase: str) -> list[dict]:
+    """The lines of a stage folder's metrics.jsonl that belong to a phase."""
+    lines = map(json.loads, (run / "stages" / stage / "metrics.jsonl").read_text("utf-8").splitlines())
+    return [line for line in lines if line["phase"] == phase]

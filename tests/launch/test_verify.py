@@ -119,10 +119,15 @@ def test_two_packs_swapped(copy):
             assert_named(copy, "packs 4 and 11 of stage 'primer' are swapped")
 
 
-@pytest.mark.parametrize("file", ["segments.npy", "role_segments.npy", "role_rows.npy", "scenes.jsonl"])
+@pytest.mark.parametrize("file", ["segments.npy", "role_segments.npy", "scenes.jsonl"])
 def test_one_byte_of_what_tells_whence_packs_come(copy, file):
     with spoiled(copy / "corpus/lexicon" / file, flip(-20)):
         assert_named(copy, "stage 'lexicon'")
+
+
+def test_a_pack_taken_from_a_role(copy):
+    with spoiled(copy / "corpus/lexicon/role_rows.npy", lambda raw: flip(bytes(raw).rindex(1))(raw)):
+        assert_named(copy, "stage 'lexicon', phase roles")
 
 
 def test_one_letter_of_a_held_out_passage(copy):

@@ -41,7 +41,7 @@ def rows(life):
 def test_rows_are_those_of_the_contract(rows):
     json.dumps(rows, allow_nan=False)
     for row in rows:
-        assert set(row) - {"samples"} == KEYS
+        assert set(row) - {"samples", "parts"} == KEYS
         assert row["ci95"][0] <= row["value"] + 1e-9 and row["value"] <= row["ci95"][1] + 1e-9
         assert row["n"] >= 1
     units = {(row["probe"], row["form"]): (row["unit"], row["higher_is_better"]) for row in rows}

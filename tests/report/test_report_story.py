@@ -2,7 +2,9 @@
 
 import json
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from made_run import ROLES, append, dump, make_run
 
@@ -20,6 +22,25 @@ def test_a_change_with_symmetric_intervals_is_the_root_of_the_squares():
     delta, low, high = story.difference(row(3.0, 2.9, 3.1), row(2.5, 2.4, 2.6))
     assert delta == pytest.approx(-0.5)
     assert (low, high) == (pytest.approx(-0.5 - math.hypot(0.1, 0.1)), pytest.approx(-0.5 + math.hypot(0.1, 0.1)))
+
+
+def test_a_paired_change_is_narrower_and_agrees_with_a_slow_bootstrap():
+    rng = np.random.default_rng(3)
+    sizes = rng.integers(300, 900, 12).astype(float)
+    was = sizes * rng.normal(3.0, 0.5, 12)
+    now = was - sizes * rng.normal(0.2, 0.05, 12)
+    before = replace(row(was.sum() / sizes.sum(), 2.7, 3.3), parts=tuple(zip(was, sizes, strict=True)))
+    after = replace(row(now.sum() / sizes.sum(), 2.5, 3.1), parts=tuple(zip(now, sizes, strict=True)))
+    delta, low, high = story.difference(before, after)
+    drawn = []
+    for _ in range(4000):
+        chosen = rng.integers(0, 12, 12)
+        drawn.append((now[chosen].sum() - was[chosen].sum()) / sizes[chosen].sum())
+    assert delta == pytest.approx((now.sum() - was.sum()) / sizes.sum())
+    assert [low, high] == pytest.approx(np.percentile(drawn, [2.5, 97.5]), abs=0.01)
+    assert high < 0
+    unpaired = story.difference(replace(before, parts=()), replace(after, parts=()))
+    assert unpaired[2] > 0
 
 
 def test_a_change_uses_the_ends_that_matter():
