@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ontogeny.core.hashes import seed_of
 from ontogeny.core.library import Library, restricts
 from ontogeny.core.memory import MemoryEstimate, estimate_memory, micro_packs
 from ontogeny.core.schedule import Schedule, make_schedule
-from ontogeny.core.schema import Gate, Genome, LoopLoss, Role, Span, Stage, Trunk
+from ontogeny.core.schema import TRUNK, Gate, Genome, LoopLoss, Role, Span, Stage, Trunk
 
 SCENE_TOKENS = 180  # a scene with its paragraph, until prepare has counted them
 ROLE_FRAC = 0.2  # share of a scene that one role speaks, until prepare has counted it
@@ -232,12 +232,14 @@ def _stage_plan(
     batch_packs = stage.trunk.batch_tokens // context
     numbers = counts["stages"][index] if counts else _estimated(stage, genome, book_bytes, index)
     phases = {}
+    books_steps, replay_steps = (numbers["phases"][phase]["steps"] for phase in ("books", "replay"))
+    trunk = make_schedule(stage.trunk, books_steps + replay_steps)  # one rise and one fall for both
     for phase in TRAINED:
         told = numbers["phases"][phase]
         if phase == "roles":
             schedules = {name: make_schedule(stage.roles[name], told["steps"]) for name in told["rows_by_role"]}
         else:
-            schedules = {"trunk": make_schedule(stage.trunk, told["steps"])}
+            schedules = {TRUNK: replace(trunk, first_step=books_steps if phase == "replay" else 0)}
         phases[phase] = PhasePlan(
             phase,
             told["rows"],

@@ -10,7 +10,7 @@ from ontogeny.core.schema import Optimised
 
 @dataclass(frozen=True)
 class Schedule:
-    """A rate over the steps of one phase, all in steps."""
+    """A rate over the steps of one phase, or of books and replay together; all in steps."""
 
     kind: str  # constant | warmup_stable_decay | cosine
     learning_rate: float
@@ -18,13 +18,15 @@ class Schedule:
     warmup_steps: int
     decay_steps: int
     final_frac: float
+    first_step: int = 0  # the schedule's step at which the phase begins: replay goes on where books ended
 
     def rate(self, step: int) -> float:
-        """The rate of step `step` (0-based).
+        """The rate of step `step` of the phase (0-based).
 
         constant: the rate. Others rise linearly over warmup_steps (the first step already learns), then
         warmup_stable_decay holds and falls linearly over the last decay_steps, cosine falls along half a cosine
         from the end of warm-up to the last step; both end at final_frac x rate."""
+        step += self.first_step
         if self.kind == "constant":
             return self.learning_rate
         if step < self.warmup_steps:

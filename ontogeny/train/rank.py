@@ -97,7 +97,9 @@ def replan(run: RunDirectory, manifest: dict) -> Plan:
         raise RunError(Fault("the launcher started another number of ranks.", str(run.path), f"{ranks} ranks",
                              f"{written['world']['ranks']}, as planned", "prepare again with machine.ranks="
                              f"{ranks}, or launch {written['world']['ranks']}"))
-    return make_plan(genome, None, World(**written["world"]), ModelFacts(**written["model"]), manifest)
+    plan = make_plan(genome, None, World(**written["world"]), ModelFacts(**written["model"]), manifest)
+    assert list(plan.roles) == manifest["roles"], f"rows count roles as {manifest['roles']}, the plan as {plan.roles}"
+    return plan
 
 
 def _listen(stop: threading.Event) -> None:

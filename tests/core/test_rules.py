@@ -182,7 +182,9 @@ def test_each_rule(project, one_fault, pair, what, piece, got, expected):
 def test_each_kind_of_misfit(project, one_fault, pair, what, piece, expected):
     fault = one_fault(pair)
     assert fault.what == what
-    assert fault.where.split()[0] == (piece if piece == "genome.yaml" else project.place(piece, of=pair[1] if piece in pair[1] else ""))
+    assert fault.where.split()[0] == (
+        piece if piece == "genome.yaml" else project.place(piece, of=pair[1] if piece in pair[1] else "")
+    )
     assert expected in fault.expected, fault.expected
 
 

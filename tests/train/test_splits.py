@@ -53,7 +53,7 @@ def gradient(table_VV: torch.Tensor, micros) -> tuple[float, torch.Tensor]:
         nats_BT = token_nats(table_VV[ids_BT], ids_BT)
         loss = weighted_loss(nats_BT, torch.from_numpy(micro.weights_BT), torch.from_numpy(micro.denominators_B))
         loss.backward()
-        total += float(loss)
+        total += loss.item()
     return total, table_VV.grad
 
 

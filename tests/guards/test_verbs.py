@@ -1,0 +1,43 @@
+"""Every verb explains itself, and the README names it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ontogeny.cli.app import VERBS, app
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Every command as typed: ("plan",), ("genome", "check"), ..."""
+    found: list[tuple[str, ...]] = []
+    for name, command in typer.main.get_command(app).commands.items():
+        found.append((name,))
+        found += [(name, inner) for inner in getattr(command, "commands", {})]
+    return found
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_a_verb_has_help(command):
+    done = CliRunner().invoke(app, [*command, "--help"])
+    assert done.exit_code == 0 and "Usage:" in done.output
+    sentence = done.output.partition("Usage:")[2].split("\n\n")[1] if "\n\n" in done.output else done.output
+    assert re.search(r"[A-Z][a-z]+ .+\.", sentence), done.output
+
+
+def test_every_file_of_the_cli_is_a_verb():
+    files = {path.stem for path in (ROOT / "ontogeny" / "cli").glob("*.py")} - {"__init__", "app", "shared"}
+    assert files == set(VERBS) == {command[0] for command in commands()}
+
+
+@pytest.mark.skipif(not README.strip(), reason="the README is not written yet")
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_readme_names_a_verb(verb):
+    assert f"ontogeny {verb}" in README
