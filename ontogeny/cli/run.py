@@ -45,6 +45,7 @@ def run(
         code = _ended(directory, tell)
         if code is None:
             _may_go_on(directory, resume)
+            directory.require_machine(loaded.genome.machine.ranks, loaded.genome.machine.zero_stage)
             plan = prepared(loaded, directory, tell)
             code = live(directory, plan, tell)
     raise typer.Exit(code)

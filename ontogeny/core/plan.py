@@ -81,6 +81,7 @@ class StagePlan:
     trunk: Trunk
     roles: dict[str, Role]
     batch_packs: int
+    text_bytes: int
     phases: dict[str, PhasePlan]
     battery: tuple[str, ...]
     gate: Gate | None
@@ -266,6 +267,7 @@ def _stage_plan(
         trunk=stage.trunk,
         roles=dict(stage.roles),
         batch_packs=batch_packs,
+        text_bytes=numbers["bytes"],
         phases=phases,
         battery=tuple(stage.probes.battery),
         gate=stage.gate,
@@ -298,6 +300,7 @@ def _estimated(stage: Stage, genome: Genome, book_bytes: Mapping[str, int], inde
     tokens_by_role = {name: round(rows * context * ROLE_FRAC) for name, rows in by_role.items()}
     wanted = max((math.ceil(by_role[name] * context / stage.roles[name].batch_tokens) for name in by_role), default=0)
     return {
+        "bytes": round((tokens if stage.span.unit == "tokens" else held) * bytes_per_token),
         "phases": {
             "books": {"rows": rows, "steps": math.ceil(rows / batch), "tokens": tokens},
             "replay": {"rows": replay, "steps": math.ceil(replay / batch), "tokens": replay * (context - 1)},

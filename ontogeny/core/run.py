@@ -171,6 +171,25 @@ class RunDirectory:
         folder = self.path / "checkpoints"
         return sorted(path for path in folder.glob("[0-9]*") if (path / "state.json").is_file())
 
+    def require_machine(self, ranks: int, zero_stage: int) -> None:
+        """Refuses to go on from a checkpoint that other ranks or another ZeRO stage wrote.
+
+        Raises: RunError that names what differs."""
+        for checkpoint in self.checkpoints()[-1:]:
+            made = json.loads((checkpoint / "state.json").read_text("utf-8"))["machine"]
+            asked = {"ranks": ranks, "zero_stage": zero_stage}
+            other = [key for key in asked if asked[key] != made[key]]
+            if other:
+                raise RunError(
+                    Fault(
+                        "a checkpoint was made on another machine layout.",
+                        str(checkpoint),
+                        ", ".join(f"machine.{key} {asked[key]}" for key in other),
+                        ", ".join(f"machine.{key} {made[key]}" for key in other),
+                        "resume with the settings it was made with",
+                    )
+                )
+
     @contextlib.contextmanager
     def lock(self, name: str = ".lock", wait_s: float = 0.0) -> Generator[None]:
         """Holds the run for this process; the kernel lets go when the process ends, however it ends.

@@ -59,7 +59,7 @@ class Ledger:
         cursor, lengths = Cursor(), {}
         if checkpoint is not None:
             state = json.loads((checkpoint / "state.json").read_text("utf-8"))
-            self._same_machine(state, checkpoint)
+            self.run.require_machine(**self._machine())
             cursor, lengths = Cursor.from_dict(state["cursor"]), state["lengths"]
             self.tokens_seen = state["tokens_seen"]
         if self.writer:
@@ -67,14 +67,6 @@ class Ledger:
             self._cut_back(cursor, lengths)
         self.barrier()
         return cursor
-
-    def _same_machine(self, state: dict[str, Any], checkpoint: Path) -> None:
-        ours, theirs = self._machine(), state["machine"]
-        if ours != theirs:
-            raise RunError(Fault("a checkpoint was made on another machine layout.", str(checkpoint),
-                                 ", ".join(f"{key} {ours[key]}" for key in ours if ours[key] != theirs.get(key)),
-                                 ", ".join(f"{key} {theirs.get(key)}" for key in ours if ours[key] != theirs.get(key)),
-                                 "resume with the settings it was made with"))
 
     def _machine(self) -> dict[str, int]:
         return {"ranks": self.world, "zero_stage": self.plan.genome.machine.zero_stage}

@@ -24,12 +24,23 @@ def commands() -> list[tuple[str, ...]]:
     return found
 
 
+def found_command(command: tuple[str, ...]):
+    found = typer.main.get_command(app)
+    for name in command:
+        found = found.commands[name]
+    return found
+
+
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
 def test_a_verb_has_help(command):
     done = CliRunner().invoke(app, [*command, "--help"])
     assert done.exit_code == 0 and "Usage:" in done.output
-    sentence = done.output.partition("Usage:")[2].split("\n\n")[1] if "\n\n" in done.output else done.output
-    assert re.search(r"[A-Z][a-z]+ .+\.", sentence), done.output
+    told = " ".join(re.sub(r"[^\x20-\x7e]", " ", done.output.partition("Usage:")[2]).split())
+    found = found_command(command)
+    sentence = " ".join((found.help or "").split())
+    assert sentence.endswith(".") and sentence in told
+    for option in found.params:
+        assert option.name == "help" or getattr(option, "help", "") or option.name == "scene_id", option.name
 
 
 def test_every_file_of_the_cli_is_a_verb():

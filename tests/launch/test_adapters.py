@@ -7,18 +7,20 @@ import json
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ontogeny.core.genome import resolved_genome
 from ontogeny.core.hashes import file_sha256
 from ontogeny.core.plan import ModelFacts, World, make_plan
+from ontogeny.core.schedule import make_schedule
 from ontogeny.corpus.rows import Corpus
 from ontogeny.models.adapters import adapter_state
 from ontogeny.models.causal import load_model
 from ontogeny.models.stacked import build_stack
 from ontogeny.train.losses import token_nats, weighted_loss
+from ontogeny.train.optimizer import BETAS
 from tests.launch.lives import call, read_json, relative_l2
 
 ROLES = ("student", "teacher", "critic", "reformulator")
@@ -87,20 +89,36 @@ def far(run, one: str, other: str) -> float:
     return relative_l2(*paths)
 
 
-def test_each_role_learned_its_own_turns(grown):
-    """On the rows it was fed, with their weights, every adapter is the best of the four for its own role."""
+@pytest.mark.parametrize("role", ROLES)
+def test_an_adapter_is_what_plain_peft_makes_of_that_roles_rows_alone(grown, role):
+    """The first stage's roles phase again, by transformers, PEFT and torch: this role's rows, and nobody else's."""
     corpus, folder = Corpus(grown / "corpus"), grown / "stages" / "01-primer"
-    loaded = {role: PeftModel.from_pretrained(plain(folder / "model"), folder / "adapters" / role) for role in ROLES}
-    batches = list(corpus.batches(0, "roles"))
-    for number, role in enumerate(ROLES):
-        rows = [(batch.ids_BT[i], batch.weights_BT[i]) for batch in batches for i in range(len(batch.rows_B))
-                if batch.group_B[i] == number]
-        rows_BT = torch.stack([torch.from_numpy(ids_T) for ids_T, _ in rows]).long()
-        weights_BT = torch.stack([torch.from_numpy(weights_T) for _, weights_T in rows])
-        total_B = weights_BT.sum().expand(len(rows))
-        nats = {name: float(weighted_loss(token_nats(logits(model, rows_BT), rows_BT), weights_BT, total_B))
-                for name, model in loaded.items()}
-        assert min(nats, key=nats.get) == role, nats
+    spec = resolved_genome(grown / "genome.yaml").stages[0].roles[role]
+    start = {name: value.detach().clone()
+             for name, value in build_stack(plain(folder / "model"), {role: spec}, 7).role_parameters(role).items()}
+    exported = adapter_state(folder / "adapters" / role)
+    modules = sorted({name.rpartition(".")[0] for name in exported})
+    model = get_peft_model(plain(folder / "model"), LoraConfig(r=spec.rank, lora_alpha=spec.alpha,
+                                                               target_modules=modules)).train()
+    learning = {name: model.get_parameter(f"base_model.model.{name[:-2]}.lora_{name[-1]}.default.weight")
+                for name in exported}
+    with torch.no_grad():
+        for name, parameter in learning.items():
+            parameter.copy_(start[name])
+    optimizer = torch.optim.AdamW(learning.values(), betas=BETAS, weight_decay=spec.weight_decay)
+    schedule = make_schedule(spec, corpus.phase_steps(0, "roles"))
+    for batch in corpus.batches(0, "roles"):
+        mine_B = batch.group_B == ROLES.index(role)
+        ids_BT = torch.from_numpy(batch.ids_BT[mine_B]).long()
+        weights_BT = torch.from_numpy(batch.weights_BT[mine_B])
+        loss = weighted_loss(token_nats(model(input_ids=ids_BT).logits, ids_BT), weights_BT, weights_BT.sum())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learning.values(), spec.clip_norm)
+        optimizer.param_groups[0]["lr"] = schedule.rate(batch.step)
+        optimizer.step()
+    square = sum(float((learning[name] - exported[name]).pow(2).sum()) for name in exported)
+    assert (square / sum(float(value.pow(2).sum()) for value in exported.values())) ** 0.5 <= CLOSE
 
 
 def test_the_trunk_moves_with_the_books_and_not_with_the_roles(grown):
