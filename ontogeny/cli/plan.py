@@ -54,8 +54,8 @@ def _stage_lines(stage: StagePlan, about: str) -> list[str]:
 
     lines = [
         f"\n{stage.number:02d} {stage.name}   span {stage.span.unit} {counted(stage.span.amount)}   batch "
-        f"{stage.batch_packs} packs   text {about}{counted(stage.text_bytes)} bytes   trunk {stage.trunk.update}, {stage.trunk.schedule}, rate "
-        f"{stage.trunk.learning_rate:g}, {stage.trunk.transition}"
+        f"{stage.batch_packs} packs   text {about}{counted(stage.text_bytes)} bytes   trunk {stage.trunk.update}, "
+        f"{stage.trunk.schedule}, rate {stage.trunk.learning_rate:g}, {stage.trunk.transition}"
     ]
     for name, books in stage.sections:
         lines.append(f"   {name}")

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ontogeny.cli.shared import GenomeFile, Json, Libraries, Out, Overrides, Quiet, located, planned, print_json, teller
+from ontogeny.cli.shared import (
+    GenomeFile,
+    Json,
+    Libraries,
+    Out,
+    Overrides,
+    Quiet,
+    facts_of,
+    located,
+    planned,
+    print_json,
+    teller,
+)
 
 if TYPE_CHECKING:
     from ontogeny.core.genome import LoadedGenome
@@ -47,9 +59,10 @@ def prepare(
 @contextlib.contextmanager
 def fresh_or_ours(run: RunDirectory, loaded: LoadedGenome) -> Generator[None]:
     """Holds the run directory; refuses one that is another genome's; leaves nothing behind if we made it in vain."""
-    from ontogeny.core.run import remove_tree
+    from ontogeny.core.run import place_faults, remove_tree
 
-    _refuse_others(run, loaded)
+    with place_faults(run.path):
+        _refuse_others(run, loaded)
     made = next((folder for folder in reversed((run.path, *run.path.parents)) if not folder.exists()), None)
     before = set(run.path.glob("*")) if made is None else set()
     with run.lock():
@@ -117,7 +130,7 @@ def prepared(loaded: LoadedGenome, run: RunDirectory, tell: Callable[[str], None
     if "pretrained" in estimate.tokenizer and not (run / "corpus" / "manifest.json").is_file():
         known = run / ".tokenizer"
         with located(loaded):
-            write_pretrained_tokenizer(estimate.tokenizer, known)
+            facts_of(loaded.genome, write_pretrained_tokenizer(estimate.tokenizer, known)["vocab_size"])
     tokenizer = known if "pretrained" in estimate.tokenizer else None
     with located(loaded):
         _refuse_another_corpus(estimate, loaded, run, tokenizer)

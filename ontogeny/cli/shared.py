@@ -47,34 +47,58 @@ def this_world(genome: Genome) -> World:
     return World(ranks, max(1, cores() // ranks), device_kind())
 
 
-def facts_of(genome: Genome) -> ModelFacts:
-    """What a plan needs of the model; reads its config, builds no weight."""
+def facts_of(genome: Genome, vocab_size: int | None = None) -> ModelFacts:
+    """What a plan needs of the model; reads its config, builds no weight.
+
+    `vocab_size`: of a pretrained tokenizer, where it is known; it must fit the model."""
     from ontogeny.core.plan import ModelFacts
     from ontogeny.models.causal import model_facts
 
-    size = getattr(genome.model.tokenizer, "vocab_size", None)
-    return ModelFacts(**model_facts(genome.model, size))
+    vocab_size = vocab_size or getattr(genome.model.tokenizer, "vocab_size", None)
+    if vocab_size is None and genome.model.base == "scratch":
+        vocab_size = _pretrained_size(genome)
+    return ModelFacts(**model_facts(genome.model, vocab_size))
+
+
+def _pretrained_size(genome: Genome) -> int:
+    """The entries of a pretrained tokenizer, which decide the size of a model from scratch."""
+    from tempfile import TemporaryDirectory
+
+    from ontogeny.models.tokenizers import write_pretrained_tokenizer
+
+    with TemporaryDirectory() as folder:
+        return write_pretrained_tokenizer(genome.model.tokenizer.model_dump(), Path(folder))["vocab_size"]
 
 
 def planned(loaded: LoadedGenome) -> Plan:
     """The plan before anything is prepared: token counts are estimates from the books' bytes."""
     from ontogeny.core.plan import make_plan
-    from ontogeny.corpus.shelf import Sources
 
-    genome, sources = loaded.genome, Sources(loaded.library)
+    genome = loaded.genome
     with located(loaded):
-        books = dict.fromkeys(
-            book
-            for stage in genome.stages
-            if stage.span.unit != "tokens"
-            for section in stage.sections
-            for book in section.books
-        )
-        sources.raw_digests(list(books))
-        sizes = {book: len(sources.read(book).text.encode("utf-8")) for book in books}
+        sizes = _book_bytes(loaded)
         return make_plan(
             genome, loaded.library, this_world(genome), facts_of(genome), book_bytes=sizes, root=loaded.library.root
         )
+
+
+def _book_bytes(loaded: LoadedGenome) -> dict[str, int]:
+    """UTF-8 bytes of the books whose size decides a number. Raises: LibraryError with the faults of all."""
+    from ontogeny.core.errors import Fault, LibraryError
+    from ontogeny.corpus.sources import read_source
+
+    sizes: dict[str, int] = {}
+    faults: list[Fault] = []
+    stages = [stage for stage in loaded.genome.stages if stage.span.unit != "tokens"]
+    for book in dict.fromkeys(book for stage in stages for section in stage.sections for book in section.books):
+        try:
+            text = read_source(loaded.library.entries[book], loaded.library.root).text
+            sizes[book] = len(text.encode("utf-8"))
+        except LibraryError as problem:
+            faults += problem.faults
+    if faults:
+        raise LibraryError(faults)
+    return sizes
 
 
 @contextlib.contextmanager

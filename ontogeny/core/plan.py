@@ -311,7 +311,7 @@ def _estimated(stage: Stage, genome: Genome, book_bytes: Mapping[str, int], inde
                 "rows_by_role": by_role,
                 "tokens_by_role": tokens_by_role,
             },
-        }
+        },
     }
 
 

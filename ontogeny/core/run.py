@@ -39,6 +39,25 @@ def disk_faults(path: Path) -> Generator[None]:
         ) from problem
 
 
+@contextlib.contextmanager
+def place_faults(path: Path) -> Generator[None]:
+    """Turns a place where no folder can be into a RunError."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno not in PLACE_ERRNOS:
+            raise
+        raise RunError(
+            Fault(
+                "no run directory can be here.",
+                str(path),
+                problem.strerror or str(problem),
+                "a folder, or a place for one",
+                "choose another --out",
+            )
+        ) from problem
+
+
 def write_atomic(path: Path, content: bytes | str) -> Path:
     """Writes a file so that it is there whole or not at all: temporary file, fsync, rename, fsync of the folder.
 
@@ -176,7 +195,7 @@ class RunDirectory:
 
         Raises: RunError that names what differs."""
         for checkpoint in self.checkpoints()[-1:]:
-            made = json.loads((checkpoint / "state.json").read_text("utf-8"))["machine"]
+            made = self.read_json(checkpoint / "state.json")["machine"]
             asked = {"ranks": ranks, "zero_stage": zero_stage}
             other = [key for key in asked if asked[key] != made[key]]
             if other:
@@ -195,22 +214,9 @@ class RunDirectory:
         """Holds the run for this process; the kernel lets go when the process ends, however it ends.
 
         Raises: RunError when another process holds it after `wait_s` seconds."""
-        try:
-            with disk_faults(self.path):
-                self.path.mkdir(parents=True, exist_ok=True)
-                file = open(self.path / name, "a+")  # noqa: SIM115 - held open for the whole block
-        except OSError as problem:
-            if problem.errno not in PLACE_ERRNOS:
-                raise
-            raise RunError(
-                Fault(
-                    "no run directory can be here.",
-                    str(self.path),
-                    problem.strerror or str(problem),
-                    "a folder, or a place for one",
-                    "choose another --out",
-                )
-            ) from problem
+        with place_faults(self.path), disk_faults(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = open(self.path / name, "a+")  # noqa: SIM115 - held open for the whole block
         deadline = time.monotonic() + wait_s
         try:
             while True:

@@ -20,10 +20,10 @@ from ontogeny.scenes.gap import (
 )
 from ontogeny.scenes.shape import Scene, led, render_until_repair
 
-ITEMS_PER_SPLIT = 48
-CONTEXT_CHARS = 240
+ITEMS_PER_SPLIT = 40
+CONTEXT_CHARS = 100
 FOILS_NEAR = 8  # with so many sentences of the same book to choose from, a foil comes from it
-ITEM_CHARS = (15, 420)  # a sentence of a probe may be shorter and longer than one that is taken out of a book
+ITEM_CHARS = (15, 200)  # a sentence of a probe may be shorter and longer than one that is taken out of a book
 ENDS = ".!?…\"'”’»):;,-—"
 
 

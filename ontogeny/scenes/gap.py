@@ -13,7 +13,7 @@ from ontogeny.scenes.shape import Scene, Turn, label
 
 CAST = ("teacher", "student", "critic", "reformulator")
 MIN_SENTENCE_CHARS, MAX_SENTENCE_CHARS = 25, 280
-QUOTED_WORDS = 9
+QUOTED_WORDS = 6
 NAMED_WORDS = 3
 BLANKS = (" ", "\n")
 _ABBREVIATIONS = ("Mr", "Mrs", "Dr", "St", "Mt", "Lt", "Jr", "Sr", "No", "vs", "ca", "etc", "e.g", "i.e", "т.е",

@@ -62,9 +62,35 @@ stages:
       - {name: waters, books: [pond]}
 """
 
-NOUNS = "walker path stone gate field bird cloud shepherd well wall reed frog heron ripple boat lantern bridge".split()
-VERBS = "watched followed crossed remembered named measured left found carried questioned".split()
-PLACES = "on the hill, by the water, after the rain, before noon, under the oak, near the mill, at the ford".split(", ")
+NOUNS = [
+    "walker",
+    "path",
+    "stone",
+    "gate",
+    "field",
+    "bird",
+    "cloud",
+    "shepherd",
+    "well",
+    "wall",
+    "reed",
+    "frog",
+    "heron",
+    "ripple",
+    "boat",
+    "lantern",
+    "bridge",
+]
+VERBS = ["watched", "followed", "crossed", "remembered", "named", "measured", "left", "found", "carried", "questioned"]
+PLACES = [
+    "on the hill",
+    "by the water",
+    "after the rain",
+    "before noon",
+    "under the oak",
+    "near the mill",
+    "at the ford",
+]
 
 
 def written(seed: int, size: int = 30_000) -> str:

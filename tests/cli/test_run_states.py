@@ -112,9 +112,11 @@ def test_an_unfinished_run(prepared, refused):
     prepared.write(f"{RUN}/events.jsonl", '{"time": 1, "event": "life_started"}\n')
     (block,) = refused("run", "genome.yaml")
     assert "a life has begun here and is not finished." in block and "no checkpoint yet" in block
-    prepared.write(f"{RUN}/checkpoints/000004/state.json", "{}")
+    prepared.write(f"{RUN}/checkpoints/000004/state.json", '{"machine": {"ranks": 1, "zero_stage": 0}}')
     (block,) = refused("run", "genome.yaml")
     assert "000004" in block and "--resume" in block
+    (block,) = refused("run", "genome.yaml", "--resume", "machine.ranks=2")
+    assert "another machine layout" in block and "machine.ranks 2" in block
     with pytest.raises(Launched):
         launched("--resume")
 
@@ -209,3 +211,16 @@ def test_exports_that_cannot_be(prepared, refused):
     assert "no such role to export." in refused("export", RUN, "--stage", "first", "--merge")[0]
     for place in ("books", "genome.yaml"):
         assert "not empty" in refused("export", RUN, "--stage", "first", "--out", place)[0]
+
+
+def test_a_model_from_scratch_takes_a_tokenizer_that_exists(prepared, ontogeny, refused):
+    prepared.change(("{train: bpe, vocab_size: 300}", f"{{pretrained: ./{RUN}/corpus/tokenizer}}"))
+    plan = json.loads(ontogeny("plan", "genome.yaml", "--json").out)
+    assert plan["model"]["vocab_size"] == 300
+    assert ontogeny("prepare", "genome.yaml", "--out", "runs/child", "-q").code == 0
+    first, child = (
+        json.loads((prepared.root / run / "corpus/manifest.json").read_text("utf-8"))["tokenizer"]
+        for run in (RUN, "runs/child")
+    )
+    assert first == child and not (prepared.root / "runs/child/.tokenizer").exists()
+    assert ontogeny("prepare", "genome.yaml", "--out", "runs/child", "-q").code == 0

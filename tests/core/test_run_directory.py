@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -114,7 +113,7 @@ def test_a_half_written_line_is_left_out_and_closed_by_the_next(tmp_path):
     run = RunDirectory(tmp_path)
     run.event("whole")
     with open(tmp_path / "events.jsonl", "ab") as file:
-        file.write('{"event": "ha'.encode() + "é".encode()[:1])
+        file.write(b'{"event": "ha' + "é".encode()[:1])
     assert [event["event"] for event in run.read_jsonl("events.jsonl")] == ["whole"]
     assert run.read_jsonl("absent.jsonl") == [] and run.read_json("absent.json") is None
 
