@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import pickle
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -89,6 +90,14 @@ def test_schedules_against_a_slow_reference(kind, total, warmup, decay, final):
     assert rates == pytest.approx([slow_rate(schedule, step) for step in range(total)], rel=1e-9, abs=1e-15)
     assert all(0 <= rate <= 0.01 * (1 + 1e-12) for rate in rates)
     assert all(a >= b - 1e-15 for a, b in pairwise(rates[schedule.warmup_steps :]))
+
+
+def test_replay_goes_on_where_the_books_ended():
+    trunk = Trunk(learning_rate=1.0, warmup_frac=0.1, decay_frac=0.5, final_frac=0.0, batch_tokens=64)
+    whole = make_schedule(trunk, 20)
+    replay = replace(whole, first_step=15)
+    assert [replay.rate(step) for step in range(5)] == [whole.rate(step) for step in range(15, 20)]
+    assert replay.rate(4) == 0.0 < replay.rate(0) < 1.0
 
 
 def test_the_ends_of_a_schedule():

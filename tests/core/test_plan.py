@@ -27,6 +27,7 @@ def counts_of(plan) -> dict:
         stages.append(
             {
                 "name": stage.name,
+                "bytes": 7000 + stage.index,
                 "warnings": ["a scene is longer than a pack"] if stage.index == 0 else [],
                 "phases": {
                     "books": {"rows": 41, "steps": 11, "tokens": 2500, "root": "b" * 64},
@@ -112,7 +113,9 @@ def test_after_prepare_no_number_is_an_estimate(plan_of):
             have = stage["phases"][phase]
             assert {key: have[key] for key in declared["phases"][phase]} == declared["phases"][phase]
     assert plan.stages[0].phases["roles"].schedules["student"].total_steps == 3
-    assert plan.stages[0].phases["books"].schedules["trunk"].total_steps == 11
+    books, replay = (plan.stages[1].phases[phase].schedules["trunk"] for phase in ("books", "replay"))
+    assert (books.total_steps, books.first_step, replay.total_steps, replay.first_step) == (12, 0, 12, 11)
+    assert [stage.text_bytes for stage in plan.stages] == [7000, 7001]
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
@@ -151,6 +154,7 @@ def test_every_number_is_there(plan_of):
     assert schedule == {
         "kind": "warmup_stable_decay",
         "learning_rate": 0.001,
+        "first_step": 0,
         "total_steps": 16,
         "warmup_steps": 1,
         "decay_steps": 4,
@@ -238,6 +242,7 @@ def test_micro_batches(plan_of, ranks, asked, books, roles):
 
 
 def test_micro_batches_fit_memory(plan_of, facts):
+    assert plan_of("stages.0.trunk.batch_tokens=64").micro_batch_packs == 4  # the widest stage decides
     wide = dataclasses.replace(facts, hidden_size=100_000, num_hidden_layers=40)
     assert plan_of(model=wide).micro_batch_packs == 1
     assert plan_of("trunk.batch_tokens=6400").micro_batch_packs == MAX_MICRO_PACKS

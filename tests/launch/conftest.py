@@ -13,6 +13,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "tests/launch/" in item.nodeid:
             item.add_marker(pytest.mark.xdist_group("launch"))
+    items.sort(key=lambda item: "launch/test_smollm2" in item.nodeid)  # the longest, last
 
 
 @pytest.fixture(scope="session")

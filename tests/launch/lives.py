@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from ontogeny.cli.app import app
@@ -99,13 +100,18 @@ def assert_equal_lives(one: Path, other: Path) -> None:
 
 
 def relative_l2(one: Path, other: Path) -> float:
-    """Relative L2 norm of the difference of two safetensors files, over all their tensors, float32."""
-    from safetensors.torch import load_file
+    """Relative L2 norm of the difference of two safetensors files, over all their tensors, float32.
 
-    ours, theirs = load_file(one), load_file(other)
-    assert ours.keys() == theirs.keys()
-    square = sum(float((ours[name].float() - theirs[name].float()).pow(2).sum()) for name in ours)
-    return (square / sum(float(value.float().pow(2).sum()) for value in ours.values())) ** 0.5
+    Of two folders: of all such files in them taken together."""
+    files = [Path()] if one.is_file() else sorted(path.relative_to(one) for path in one.rglob("*.safetensors"))
+    assert files, f"no weights in {one}"
+    change = size = 0.0
+    for name in files:
+        ours, theirs = load_file(one / name), load_file(other / name)
+        assert ours.keys() == theirs.keys()
+        change += sum(float((ours[key].float() - theirs[key].float()).pow(2).sum()) for key in ours)
+        size += sum(float(value.float().pow(2).sum()) for value in ours.values())
+    return (change / size) ** 0.5
 
 
 def prepare(run: Path, *overrides: str, genome: Path = SPROUT) -> Path:
