@@ -142,9 +142,7 @@ def prepared(loaded: LoadedGenome, run: RunDirectory, tell: Callable[[str], None
             lambda what, done, of: tell(f"prepare: {what} ({done + 1}/{of})"),
         )
     remove_tree(run / ".tokenizer")
-    plan = make_plan(
-        loaded.genome, loaded.library, estimate.world, estimate.model, corpus.manifest, root=loaded.library.root
-    )
+    plan = make_plan(loaded.genome, loaded.library, estimate.world, estimate.model, corpus.manifest)
     write_genome(run, loaded)
     write_json(run / "plan.json", plan.as_dict())
     return plan

@@ -77,9 +77,7 @@ def planned(loaded: LoadedGenome) -> Plan:
     genome = loaded.genome
     with located(loaded):
         sizes = _book_bytes(loaded)
-        return make_plan(
-            genome, loaded.library, this_world(genome), facts_of(genome), book_bytes=sizes, root=loaded.library.root
-        )
+        return make_plan(genome, loaded.library, this_world(genome), facts_of(genome), book_bytes=sizes)
 
 
 def _book_bytes(loaded: LoadedGenome) -> dict[str, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from ontogeny.core.cursor import TRAINED
@@ -46,7 +45,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class ScenePlan:
-    """Where scenes come from and how dense they are."""
+    """Where scenes come from (a folder under the library's) and how dense they are."""
 
     every_tokens: int
     kinds: tuple[str, ...]
@@ -157,7 +156,6 @@ def make_plan(
     model: ModelFacts,
     counts: Mapping[str, Any] | None = None,
     book_bytes: Mapping[str, int] | None = None,
-    root: Path | None = None,
 ) -> Plan:
     """Resolves every number of a life.
 
@@ -167,7 +165,7 @@ def make_plan(
     if faults := list(_layer_faults(genome, model)):
         raise GenomeError(faults)
     stages = tuple(
-        _stage_plan(index, stage, genome, library, counts, book_bytes or {}, root)
+        _stage_plan(index, stage, genome, library, counts, book_bytes or {})
         for index, stage in enumerate(genome.stages)
     )
     micro, role_micro = _micro_batches(genome, world, model, stages)
@@ -227,7 +225,6 @@ def _stage_plan(
     library: Library | None,
     counts: Mapping[str, Any] | None,
     book_bytes: Mapping[str, int],
-    root: Path | None,
 ) -> StagePlan:
     context = genome.model.context_tokens
     batch_packs = stage.trunk.batch_tokens // context
@@ -253,8 +250,7 @@ def _stage_plan(
         )
     scenes = None
     if stage.scenes:
-        folder = str((root or Path()) / stage.use) if stage.use else ""
-        scenes = ScenePlan(stage.scenes.every_tokens, tuple(stage.scenes.kinds), folder)
+        scenes = ScenePlan(stage.scenes.every_tokens, tuple(stage.scenes.kinds), stage.use or "")
     books = [book for section in stage.sections for book in section.books]
     return StagePlan(
         index=index,

@@ -14,8 +14,15 @@ def decide(stage: StagePlan, pass_: int, results: list[dict]) -> dict:
 
     The value is the end of the 95 % interval that is worse for passing: the upper end of what must lie below, the
     lower end of what must lie above. A stage without a gate passes."""
-    told = {"stage": stage.name, "pass": pass_, "rule": None, "value": None, "bound": None, "passed": True,
-            "decision": "pass"}
+    told = {
+        "stage": stage.name,
+        "pass": pass_,
+        "rule": None,
+        "value": None,
+        "bound": None,
+        "passed": True,
+        "decision": "pass",
+    }
     if stage.gate is None:
         return told
     gate = stage.gate
@@ -24,8 +31,13 @@ def decide(stage: StagePlan, pass_: int, results: list[dict]) -> dict:
     bound = gate.below if gate.below is not None else gate.above
     passed = worse < bound if gate.below is not None else worse > bound
     sign = "<" if gate.below is not None else ">"
-    told |= {"rule": f"{gate.probe} of {gate.subject} on {gate.on}: worse end of ci95 {sign} {bound}",
-             "value": worse, "bound": bound, "n": row["n"], "passed": passed}
+    told |= {
+        "rule": f"{gate.probe} of {gate.subject} on {gate.on}: worse end of ci95 {sign} {bound}",
+        "value": worse,
+        "bound": bound,
+        "n": row["n"],
+        "passed": passed,
+    }
     if not passed:
         repeat = gate.otherwise == "repeat" and pass_ <= gate.max_repeats
         told["decision"] = "repeat" if repeat else "end"
@@ -39,6 +51,12 @@ def gated_row(gate: Gate, results: list[dict]) -> dict:
     for row in results:
         if (row["probe"], row["subject"], row["on"], row["split"]) == (gate.probe, gate.subject, gate.on, GATE_SPLIT):
             return row
-    raise TrainError(Fault("a gate's probe was not measured.", f"gate on '{gate.on}'",
-                           f"no row of {gate.probe} for {gate.subject} on the gate split",
-                           "held-out text of that stage in the gate split", "give the stage more text, or drop the gate"))
+    raise TrainError(
+        Fault(
+            "a gate's probe was not measured.",
+            f"gate on '{gate.on}'",
+            f"no row of {gate.probe} for {gate.subject} on the gate split",
+            "held-out text of it in the gate split",
+            "give the stage more text, or drop the gate",
+        )
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,9 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ontogeny.core.errors import INTERRUPTED, Fault, TrainError
+from ontogeny.core.errors import FAILED, INTERRUPTED, Fault, TrainError
 from ontogeny.core.run import RunDirectory
-from ontogeny.train.rank import LAST_WAIT_S, PARENT_PIPE, TRAIN_LOCK
+from ontogeny.train.rank import LAST_WAIT_S, PARENT_PIPE, TRAIN_LOCK, write_outcome
 
 LOG = "launcher.log"
 GRACE_S = 300.0  # to reach a step boundary and write a checkpoint
@@ -24,12 +25,21 @@ def launch(run: RunDirectory, ranks: int, threads: int, follow: Callable[[], Non
 
     The launcher and its ranks live in a process group of their own; their standard input is a pipe that only this
     process holds. Closing it (a signal here, or this process dying) asks every rank to stop at a step boundary.
-    Raises: RunError when ranks of another start still walk this run; TrainError when the ranks left no outcome."""
+    Ranks that left none are told as failed, or as interrupted where they were asked to stop.
+    Raises: RunError when ranks of another start still walk this run."""
+    started = time.time()
     with run.lock(TRAIN_LOCK, wait_s=LAST_WAIT_S):
         (run / "outcome.json").unlink(missing_ok=True)
     with open(run / LOG, "ab") as log:
-        child = subprocess.Popen(command(run.path, ranks), stdin=subprocess.PIPE, stdout=log, stderr=log,
-                                 env=environment(threads), start_new_session=True, close_fds=True)
+        child = subprocess.Popen(
+            command(run.path, ranks),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=environment(threads),
+            start_new_session=True,
+            close_fds=True,
+        )
     stopped = _Stop(child)
     try:
         while child.poll() is None:
@@ -41,20 +51,37 @@ def launch(run: RunDirectory, ranks: int, threads: int, follow: Callable[[], Non
     finally:
         stopped.restore()
         _end_group(child)
-    outcome = run.read_json("outcome.json")
-    if outcome is not None:
-        return int(outcome["exit_code"])
-    if stopped.since is not None:
-        return INTERRUPTED
-    raise TrainError(Fault("the ranks ended without a word.", str(run / LOG), f"the launcher returned {child.returncode}",
-                           "an outcome.json", "read the end of the log; run again with --resume"))
+    if not (run / "outcome.json").exists() and stopped.since is not None:
+        write_outcome(run, "interrupted", INTERRUPTED, "ended at once; the last checkpoint is whole", started)
+    elif not (run / "outcome.json").exists():
+        told = Fault(
+            "the ranks ended without a word.",
+            str(run / LOG),
+            f"the launcher returned {child.returncode}",
+            "an outcome.json",
+            "read the end of the log; run again with --resume",
+        )
+        write_outcome(run, "failed", FAILED, str(TrainError(told)), started)
+    return int(run.read_json("outcome.json")["exit_code"])
 
 
 def command(run: Path, ranks: int) -> list[str]:
     """The launcher's command line: the `deepspeed` of this environment, a port of this run's own."""
     port = FIRST_PORT + (os.getpid() * 7919) % PORTS
-    return [sys.executable, "-c", "from deepspeed.launcher.runner import main; main()", "--num_gpus", str(ranks),
-            "--master_addr", "127.0.0.1", "--master_port", str(port), "--module", "ontogeny.train", str(run)]
+    return [
+        sys.executable,
+        "-c",
+        "from deepspeed.launcher.runner import main; main()",
+        "--num_gpus",
+        str(ranks),
+        "--master_addr",
+        "127.0.0.1",
+        "--master_port",
+        str(port),
+        "--module",
+        "ontogeny.train",
+        str(run),
+    ]
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -98,10 +125,6 @@ class _Stop:
 
 def _end_group(child: subprocess.Popen) -> None:
     """Ends whatever is left of the launcher's own process group."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     child.wait()
-
-

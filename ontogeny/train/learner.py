@@ -80,7 +80,7 @@ class Learner:
         self.token_bytes_V = token_bytes(corpus.folder / "tokenizer")
 
     def enter(self, cursor: Cursor, checkpoint: Path | None) -> None:
-        """Builds the engine that the cursor's phase needs, unless it is awake already, and loads what a checkpoint holds.
+        """Builds the engine that the cursor's phase needs, unless it is awake, and loads what a checkpoint holds.
 
         Books and replay share the trunk's engine; roles have one of their own on the exported trunk."""
         stage, kind = self.plan.stages[cursor.stage], "roles" if cursor.phase_name == "roles" else "trunk"
@@ -114,8 +114,9 @@ class Learner:
         model = self.subject.module
         if self.plan.genome.machine.activation_checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        self.engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=self._config(stage, kind),
-                                               dist_init_required=False)
+        self.engine, *_ = deepspeed.initialize(
+            model=model, optimizer=optimizer, config=self._config(stage, kind), dist_init_required=False
+        )
         self.optimizer = optimizer
         optimizer.partitioned = self.world > 1 and self.engine.optimizer is not optimizer
 
@@ -127,11 +128,16 @@ class Learner:
         passed = dict(machine.deepspeed)
         zero = {"stage": machine.zero_stage, "sub_group_size": int(1e13), **passed.pop("zero_optimization", {})}
         return {
-            "train_batch_size": micro * steps * self.world, "train_micro_batch_size_per_gpu": micro,
-            "gradient_accumulation_steps": steps, "steps_per_print": 1 << 60, "gradient_clipping": 0.0,
-            "zero_allow_untested_optimizer": True, "zero_optimization": zero,
+            "train_batch_size": micro * steps * self.world,
+            "train_micro_batch_size_per_gpu": micro,
+            "gradient_accumulation_steps": steps,
+            "steps_per_print": 1 << 60,
+            "gradient_clipping": 0.0,
+            "zero_allow_untested_optimizer": True,
+            "zero_optimization": zero,
             # adapters stay float32 on a bf16 trunk, so the roles' engine is not DeepSpeed's bf16 one
-            "bf16": {"enabled": kind == "trunk" and self._half}, **passed,
+            "bf16": {"enabled": kind == "trunk" and self._half},
+            **passed,
         }
 
     def _role_rows(self, stage: StagePlan) -> int:
@@ -227,21 +233,35 @@ class Learner:
         """The engine's part of a checkpoint, written by all ranks into one temporary folder."""
         if self.engine is not None:
             client = {"ontogeny": state, "universal_checkpoint_info": {"universal_checkpoint_version": 0.2}}
-            self.engine.save_checkpoint(str(folder), tag=TAG, client_state=client, save_latest=False,
-                                        exclude_frozen_parameters=True)
+            self.engine.save_checkpoint(
+                str(folder), tag=TAG, client_state=client, save_latest=False, exclude_frozen_parameters=True
+            )
 
     def _load(self, folder: Path) -> None:
         try:
-            path, _ = self.engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=False,
-                                                  load_lr_scheduler_states=False)
+            path, _ = self.engine.load_checkpoint(
+                str(folder), tag=TAG, load_module_strict=False, load_lr_scheduler_states=False
+            )
         except Exception as problem:
-            raise RunError(Fault("a checkpoint cannot be loaded.", str(folder), f"{type(problem).__name__}: {problem}",
-                                 "the state this ZeRO stage and these ranks wrote",
-                                 "delete the newest checkpoint, or run with the machine settings it was made with")
-                           ) from problem
+            raise RunError(
+                Fault(
+                    "a checkpoint cannot be loaded.",
+                    str(folder),
+                    f"{type(problem).__name__}: {problem}",
+                    "the state this ZeRO stage and these ranks wrote",
+                    "delete the newest checkpoint, or run with the machine settings it was made with",
+                )
+            ) from problem
         if path is None:
-            raise RunError(Fault("a checkpoint is not whole.", str(folder), "no engine state", "a DeepSpeed folder",
-                                 "delete the newest checkpoint and resume from the one before"))
+            raise RunError(
+                Fault(
+                    "a checkpoint is not whole.",
+                    str(folder),
+                    "no engine state",
+                    "a DeepSpeed folder",
+                    "delete the newest checkpoint and resume from the one before",
+                )
+            )
 
     def whole(self, named: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Copies of weights, whole, on rank 0 (elsewhere empty). Under ZeRO-3 they are gathered one at a time."""
@@ -269,8 +289,11 @@ def fed_rows(micro: Micro, ids_BT: torch.Tensor, weights_BT: torch.Tensor) -> li
     """(row, digest) of what went into the model: SHA-256 of the ids as int32 LE, then the weights as float32 LE."""
     ids_BT = ids_BT.to("cpu", torch.int32).numpy()
     weights_BT = weights_BT.to("cpu", torch.float32).numpy()
-    return [(int(row), hashlib.sha256(ids_T.tobytes() + weights_T.tobytes()).digest())
-            for row, ids_T, weights_T in zip(micro.rows_B, ids_BT, weights_BT, strict=True) if row >= 0]
+    return [
+        (int(row), hashlib.sha256(ids_T.tobytes() + weights_T.tobytes()).digest())
+        for row, ids_T, weights_T in zip(micro.rows_B, ids_BT, weights_BT, strict=True)
+        if row >= 0
+    ]
 
 
 def start_distributed(threads: int, seed: int) -> tuple[int, int]:
@@ -285,10 +308,17 @@ def start_distributed(threads: int, seed: int) -> tuple[int, int]:
     # DeepSpeed would compile a shared-memory all-reduce at first use: a minute, and a compiler; gloo needs neither
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     try:
-        deepspeed.init_distributed(dist_backend="gloo" if get_accelerator().device_name() == "cpu" else None,
-                                   verbose=False)
+        deepspeed.init_distributed(
+            dist_backend="gloo" if get_accelerator().device_name() == "cpu" else None, verbose=False
+        )
     except (RuntimeError, ValueError, KeyError) as problem:
-        raise TrainError(Fault("the ranks cannot meet.", "", str(problem).splitlines()[0], "the launcher's environment "
-                               "(RANK, WORLD_SIZE, MASTER_ADDR)", "start with `ontogeny run`, or with the deepspeed "
-                               "launcher")) from problem
+        raise TrainError(
+            Fault(
+                "the ranks cannot meet.",
+                "",
+                str(problem).splitlines()[0],
+                "the launcher's environment (RANK, WORLD_SIZE, MASTER_ADDR)",
+                "start with `ontogeny run`, or with the deepspeed launcher",
+            )
+        ) from problem
     return dist.get_rank(), dist.get_world_size()

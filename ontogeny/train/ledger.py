@@ -13,12 +13,11 @@ import os
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import torch.distributed as dist
 
 from ontogeny.core.cursor import PHASE_CODE, PHASES, Cursor
-from ontogeny.core.errors import DiskError, Fault, RunError
+from ontogeny.core.errors import DiskError
 from ontogeny.core.hashes import file_sha256
 from ontogeny.core.plan import Plan
 from ontogeny.core.run import RunDirectory, disk_faults, publish_folder, remove_tree, truncate, write_json
@@ -100,14 +99,22 @@ class Ledger:
         loss = {name: sums.nats[name] / sums.weight[name] for name in sums.nats if sums.weight[name] > 0}
         roles = cursor.phase_name == "roles"
         line = {
-            "stage": self.plan.stages[cursor.stage].name, "pass": cursor.pass_, "phase": cursor.phase_name,
-            "step": cursor.step, "tokens_seen": self.tokens_seen, "loss_nats": loss if roles else loss.get("trunk"),
+            "stage": self.plan.stages[cursor.stage].name,
+            "pass": cursor.pass_,
+            "phase": cursor.phase_name,
+            "step": cursor.step,
+            "tokens_seen": self.tokens_seen,
+            "loss_nats": loss if roles else loss.get("trunk"),
             "bits_per_byte": sum(sums.nats.values()) / LN2 / sums.text_bytes if sums.text_bytes else None,
             "lr": metrics.lr if roles else metrics.lr["trunk"],
             "grad_norm": metrics.grad_norm if roles else metrics.grad_norm.get("trunk"),
-            "tokens_per_s": sums.tokens / seconds if seconds > 0 else None, "time_s": round(time.time(), 3),
+            "tokens_per_s": sums.tokens / seconds if seconds > 0 else None,
+            "time_s": round(time.time(), 3),
         }
-        with disk_faults(self.folder(cursor)), open(self.folder(cursor) / "metrics.jsonl", "a", encoding="utf-8") as file:
+        with (
+            disk_faults(self.folder(cursor)),
+            open(self.folder(cursor) / "metrics.jsonl", "a", encoding="utf-8") as file,
+        ):
             file.write(json.dumps(line) + "\n")
 
     def _gathered(self, mine: StepMetrics) -> StepMetrics:
@@ -131,8 +138,13 @@ class Ledger:
         self.barrier()
         kind = learner.entered[2] if learner.entered else None
         carried = self.plan.stages[cursor.stage].trunk.update == "full"
-        state = {"cursor": cursor.as_dict(), "tokens_seen": self.tokens_seen, "machine": self._machine(),
-                 "genome_hash": self.plan.genome_hash, "corpus_hash": self.plan.corpus_hash}
+        state = {
+            "cursor": cursor.as_dict(),
+            "tokens_seen": self.tokens_seen,
+            "machine": self._machine(),
+            "genome_hash": self.plan.genome_hash,
+            "corpus_hash": self.plan.corpus_hash,
+        }
         if kind:
             with whole_or_gone(aside):
                 learner.save(aside / kind, state)
@@ -162,7 +174,8 @@ class Ledger:
         folder = self.run.stage_folder(stage + 1, self.plan.stages[stage].name, pass_)
         raw = b"".join(
             b"".join(number.to_bytes(4, "little") for number in (pass_, PHASE_CODE[phase], step, row)) + digest
-            for step, row, digest in fed)
+            for step, row, digest in fed
+        )
         with disk_faults(folder), open(folder / "consumed.bin", "ab") as file:
             file.write(raw)
             file.flush()
@@ -197,8 +210,10 @@ class Ledger:
         if self.writer:
             folder = self.folder(cursor) if cursor else self.run.stage_folder(0, "conception")
             names = [path for kind in ("model", "adapters") for path in sorted((folder / kind).rglob("*"))]
-            write_json(folder / "fingerprints.json", {
-                str(path.relative_to(folder)): file_sha256(path) for path in names if path.is_file()})
+            write_json(
+                folder / "fingerprints.json",
+                {str(path.relative_to(folder)): file_sha256(path) for path in names if path.is_file()},
+            )
             write_json(folder / "probes.json", results)
             self.run.event("probes_measured", stage=folder.name, rows=len(results))
             if gate is not None:
@@ -247,4 +262,3 @@ def link_tree(source: Path, target: Path) -> None:
         else:
             place.parent.mkdir(parents=True, exist_ok=True)
             os.link(path, place)
-

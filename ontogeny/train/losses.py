@@ -4,7 +4,6 @@ Legend: B row of a micro-batch, T token, V vocabulary."""
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -15,8 +14,9 @@ def token_nats(logits_BTV: Tensor, ids_BT: Tensor) -> Tensor:
     Shapes: logits_BTV of the model on ids_BT. Returns: nats_BT, float32; column 0, which nothing predicts, is 0.
     Source: Shannon 1948."""
     rows, length, vocabulary = logits_BTV.shape
-    flat = F.cross_entropy(logits_BTV[:, :-1].reshape(-1, vocabulary).float(), ids_BT[:, 1:].reshape(-1),
-                           reduction="none")
+    flat = F.cross_entropy(
+        logits_BTV[:, :-1].reshape(-1, vocabulary).float(), ids_BT[:, 1:].reshape(-1), reduction="none"
+    )
     return F.pad(flat.view(rows, length - 1), (1, 0))
 
 

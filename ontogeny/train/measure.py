@@ -25,11 +25,21 @@ class Measurer:
         stage = plan.stages[cursor.stage] if cursor else None
         folder = self.ledger.folder(cursor) if cursor else run.stage_folder(0, "conception")
         adapters = {path.name: path for path in sorted((folder / "adapters").glob("[a-z]*"))} if stage else {}
-        return measure(ProbeRequest(
-            model_folder=folder / "model", adapters=adapters, corpus_folder=self.corpus.folder,
-            stages=tuple(one.name for one in plan.stages), stage=stage.name if stage else None,
-            battery=tuple(stage.battery if stage else dict.fromkeys(name for one in plan.stages for name in one.battery)),
-            splits=(REPORTED_SPLIT, GATE_SPLIT) if stage and stage.gate else (REPORTED_SPLIT,),
-            seed=plan.seed, context_tokens=plan.context_tokens, rank=self.ledger.rank, world=self.ledger.world,
-            gather=self.ledger.gather,
-        ))
+        return measure(
+            ProbeRequest(
+                model_folder=folder / "model",
+                adapters=adapters,
+                corpus_folder=self.corpus.folder,
+                stages=tuple(one.name for one in plan.stages),
+                stage=stage.name if stage else None,
+                battery=tuple(
+                    stage.battery if stage else dict.fromkeys(name for one in plan.stages for name in one.battery)
+                ),
+                splits=(REPORTED_SPLIT, GATE_SPLIT) if stage and stage.gate else (REPORTED_SPLIT,),
+                seed=plan.seed,
+                context_tokens=plan.context_tokens,
+                rank=self.ledger.rank,
+                world=self.ledger.world,
+                gather=self.ledger.gather,
+            )
+        )

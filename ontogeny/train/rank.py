@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -38,17 +39,17 @@ def main(arguments: list[str]) -> int:
                 held.enter_context(run.lock(TRAIN_LOCK, wait_s=LAST_WAIT_S))
             outcome, code, told = _live(run, stop)
             if rank == 0:
-                _write_outcome(run, outcome, code, told, started)
+                write_outcome(run, outcome, code, told, started)
             _part()
         return code
     except OntogenyError as problem:
-        code = problem.exit_code
-        _failed(run, str(problem), started, code)
-    except Exception as problem:  # noqa: BLE001 - the last line of a process: tell the parent, keep the trace in the log
+        code, told = problem.exit_code, str(problem)
+    except Exception as problem:  # the last line of a process: tell the parent, keep the trace in the log
         with suppress(OSError):
             traceback.print_exc()
-        code = FAILED
-        _failed(run, f"{type(problem).__name__}: {problem}", started, code)
+        code, told = FAILED, f"{type(problem).__name__}: {problem}"
+    gc.collect()  # with its exception a refused write lets go of its file, and of the room it took
+    _failed(run, told, started, code)
     os._exit(code)  # peers may be waiting in a collective: do not join them
 
 
@@ -65,8 +66,13 @@ def _live(run: RunDirectory, stop: threading.Event) -> tuple[str, int, str]:
     ledger = Ledger(run, plan, rank, world)
     learner = Learner(plan, corpus, rank, world, run)
     if rank == 0:
-        run.event("ranks_started", ranks=world, zero_stage=plan.genome.machine.zero_stage,
-                  threads_per_rank=plan.world.threads_per_rank, device=plan.world.device)
+        run.event(
+            "ranks_started",
+            ranks=world,
+            zero_stage=plan.genome.machine.zero_stage,
+            threads_per_rank=plan.world.threads_per_rank,
+            device=plan.world.device,
+        )
     try:
         ended = walk(plan, corpus, learner, Measurer(plan, corpus, ledger), ledger, stop)
     except Interrupted:
@@ -89,14 +95,27 @@ def replan(run: RunDirectory, manifest: dict) -> Plan:
 
     written = run.read_json("plan.json")
     if written is None:
-        raise RunError(Fault("this is not a prepared run.", str(run.path), "no plan.json", "a run directory",
-                             "`ontogeny prepare GENOME --out RUN` first"))
+        raise RunError(
+            Fault(
+                "this is not a prepared run.",
+                str(run.path),
+                "no plan.json",
+                "a run directory",
+                "`ontogeny prepare GENOME --out RUN` first",
+            )
+        )
     genome = resolved_genome(run / "genome.yaml")
     ranks = int(os.environ.get("WORLD_SIZE", genome.machine.ranks))
     if ranks != written["world"]["ranks"]:
-        raise RunError(Fault("the launcher started another number of ranks.", str(run.path), f"{ranks} ranks",
-                             f"{written['world']['ranks']}, as planned", "prepare again with machine.ranks="
-                             f"{ranks}, or launch {written['world']['ranks']}"))
+        raise RunError(
+            Fault(
+                "the launcher started another number of ranks.",
+                str(run.path),
+                f"{ranks} ranks",
+                f"{written['world']['ranks']}, as planned",
+                f"prepare again with machine.ranks={ranks}, or launch {written['world']['ranks']}",
+            )
+        )
     plan = make_plan(genome, None, World(**written["world"]), ModelFacts(**written["model"]), manifest)
     assert list(plan.roles) == manifest["roles"], f"rows count roles as {manifest['roles']}, the plan as {plan.roles}"
     return plan
@@ -132,14 +151,13 @@ def _failed(run: RunDirectory, told: str, started: float, code: int) -> None:
     mine = int(os.environ.get("RANK", "0")) == 0 or not (run / "outcome.json").exists()
     if mine and (code != USER_FAULT or os.environ.get(PARENT_PIPE)):
         with suppress(OntogenyError):  # a full disk: what is told below is the same
-            _write_outcome(run, "failed", code, told, started)
+            write_outcome(run, "failed", code, told, started)
     with suppress(OSError):  # standard error may be a log on that disk
         print(told, file=sys.stderr, flush=True)
 
 
-def _write_outcome(run: RunDirectory, outcome: str, code: int, told: str, started: float) -> None:
+def write_outcome(run: RunDirectory, outcome: str, code: int, told: str, started: float) -> None:
+    """How a life ended: outcome.json, and the last event."""
     seconds = round(time.time() - started, 3)
     write_json(run / "outcome.json", {"outcome": outcome, "exit_code": code, "message": told, "seconds": seconds})
     run.event("interrupted" if outcome == "interrupted" else "life_ended", outcome=outcome, seconds=seconds)
-
-

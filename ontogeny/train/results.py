@@ -27,9 +27,16 @@ def conceive(learner: Learner, ledger: Ledger) -> None:
         tokenizer = learner.corpus.manifest["tokenizer"]
         model = build_model(plan.genome.model, tokenizer["vocab_size"], tokenizer["bos_id"], plan.seed)
         folder = ledger.run.stage_folder(0, "conception")
-        _publish(folder / "model", lambda aside: write_model(
-            model.state_dict(), model.config, learner.corpus.folder / "tokenizer", aside,
-            DTYPES[plan.genome.model.precision]))
+        _publish(
+            folder / "model",
+            lambda aside: write_model(
+                model.state_dict(),
+                model.config,
+                learner.corpus.folder / "tokenizer",
+                aside,
+                DTYPES[plan.genome.model.precision],
+            ),
+        )
     ledger.barrier()
 
 
@@ -45,7 +52,10 @@ def _write_trunk(learner: Learner, ledger: Ledger, cursor: Cursor) -> None:
     subject, plan = learner.subject, learner.plan
     stack = subject.stack
     if stack is None:
-        state, config = learner.whole(dict(subject.module.named_parameters(remove_duplicate=False))), subject.module.config
+        state, config = (
+            learner.whole(dict(subject.module.named_parameters(remove_duplicate=False))),
+            subject.module.config,
+        )
         state |= {name: value for name, value in subject.module.state_dict().items() if name not in state}
     else:
         config = stack.model.config
@@ -56,8 +66,12 @@ def _write_trunk(learner: Learner, ledger: Ledger, cursor: Cursor) -> None:
             transposed = any(module.transposed for module in stack.wrapped().values())
             state = merge_adapter(state, adapter, trunk.alpha / trunk.rank, transposed)
     if ledger.writer:
-        _publish(ledger.folder(cursor) / "model", lambda aside: write_model(
-            state, config, learner.corpus.folder / "tokenizer", aside, DTYPES[plan.genome.model.precision]))
+        _publish(
+            ledger.folder(cursor) / "model",
+            lambda aside: write_model(
+                state, config, learner.corpus.folder / "tokenizer", aside, DTYPES[plan.genome.model.precision]
+            ),
+        )
     ledger.barrier()
 
 
@@ -69,11 +83,19 @@ def _write_adapters(learner: Learner, ledger: Ledger, cursor: Cursor) -> None:
         base = file_sha256(ledger.folder(cursor) / "model" / WEIGHTS)
         norms = {}
         for name, state in states.items():
-            norms[name] = math.sqrt(sum(float(value.float().pow(2).sum()) for key, value in state.items()
-                                        if key.endswith(".B")))
+            norms[name] = math.sqrt(
+                sum(float(value.float().pow(2).sum()) for key, value in state.items() if key.endswith(".B"))
+            )
             if not norms[name] > 0:
-                raise TrainError(Fault(f"role '{name}' learned nothing.", f"stage '{stage.name}'", "lora_B norm 0",
-                                       "a norm above 0", "raise its learning_rate, or give it turns to learn"))
+                raise TrainError(
+                    Fault(
+                        f"role '{name}' learned nothing.",
+                        f"stage '{stage.name}'",
+                        "lora_B norm 0",
+                        "a norm above 0",
+                        "raise its learning_rate, or give it turns to learn",
+                    )
+                )
 
         def write(aside: Path) -> None:
             for name, state in states.items():

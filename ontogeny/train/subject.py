@@ -72,8 +72,9 @@ def trunk_subject(plan: Plan, stage: StagePlan, cursor: Cursor, run: RunDirector
 
 def roles_subject(plan: Plan, stage: StagePlan, cursor: Cursor, run: RunDirectory, checkpoint: Path | None) -> Subject:
     """The stage's roles, stacked on the trunk it exported; a role without rows in this stage stays out."""
-    model = load_model(run.stage_folder(stage.number, stage.name, cursor.pass_) / "model",
-                       DTYPES[plan.genome.model.precision])
+    model = load_model(
+        run.stage_folder(stage.number, stage.name, cursor.pass_) / "model", DTYPES[plan.genome.model.precision]
+    )
     model.config.use_cache = False
     names = tuple(name for name in plan.roles if stage.phases["roles"].rows_by_role.get(name))
     inherit = {}
@@ -107,8 +108,13 @@ def frozen(stack: StackedLoRA) -> dict[str, Tensor]:
 
 
 def _group(name: str, parameters: Any, spec: Any) -> dict[str, Any]:
-    return {"params": list(parameters), "name": name, "lr": spec.learning_rate, "clip_norm": spec.clip_norm,
-            "weight_decay": spec.weight_decay}
+    return {
+        "params": list(parameters),
+        "name": name,
+        "lr": spec.learning_rate,
+        "clip_norm": spec.clip_norm,
+        "weight_decay": spec.weight_decay,
+    }
 
 
 def _trainable(module: nn.Module) -> list[nn.Parameter]:
@@ -130,7 +136,8 @@ def _earlier(plan: Plan, cursor: Cursor, run: RunDirectory) -> list[Path]:
     for stage in plan.stages[: cursor.stage + 1]:
         pass_ = 1
         while (stage.index, pass_) < (cursor.stage, cursor.pass_) and (
-                folder := run.stage_folder(stage.number, stage.name, pass_)).is_dir():
+            folder := run.stage_folder(stage.number, stage.name, pass_)
+        ).is_dir():
             folders.append(folder)
             pass_ += 1
     return folders[::-1]
@@ -141,5 +148,7 @@ def _exported_before(plan: Plan, cursor: Cursor, run: RunDirectory) -> Path:
 
 
 def _adapter_before(plan: Plan, cursor: Cursor, run: RunDirectory, role: str) -> Path | None:
-    return next((folder / "adapters" / role for folder in _earlier(plan, cursor, run)
-                 if (folder / "adapters" / role).is_dir()), None)
+    return next(
+        (folder / "adapters" / role for folder in _earlier(plan, cursor, run) if (folder / "adapters" / role).is_dir()),
+        None,
+    )

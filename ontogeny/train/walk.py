@@ -80,6 +80,9 @@ def _not_finite(what: str, learner: Learner, cursor: Cursor, rank: int, row: int
     stage = learner.plan.stages[cursor.stage]
     book = learner.corpus.story_of(stage.index, cursor.phase_name, row)
     return Fault(
-        f"the {what} is not finite.", f"stage '{stage.name}', {cursor.phase_name}, step {cursor.step}, rank {rank}, row {row}",
-        f"nan or inf on text of {book}", f"a finite {what}",
-        "lower the learning rate or clip_norm; with bf16, try precision: fp32; then run again with --resume")
+        f"the {what} is not finite.",
+        f"stage '{stage.name}', {cursor.phase_name}, step {cursor.step}, rank {rank}, row {row}",
+        f"nan or inf on text of {book}",
+        f"a finite {what}",
+        "lower the learning rate or clip_norm; with bf16, try precision: fp32; then run again with --resume",
+    )

@@ -149,6 +149,7 @@ def test_every_number_is_there(plan_of):
     stage = told["stages"][0]
     assert stage["seeds"] == {purpose: seed_of(3, "first", purpose) for purpose in ("scenes", "replay", "probes")}
     assert stage["licences"] == {"fox": "CC0-1.0", "crow": "CC-BY-SA-4.0"}
+    assert stage["scenes"]["folder"] == "stages/first"  # of the library, not of this machine
     assert stage["battery"] == ["bits_per_byte", "conflict_resolution", "unprompted"]
     schedule = stage["phases"]["books"]["schedules"]["trunk"]
     assert schedule == {

@@ -29,13 +29,23 @@ def first_steps(run: RunDirectory, steps: int) -> list[dict]:
     learner.enter(cursor, None)
     for batch in itertools.islice(corpus.batches(0, "books"), steps):
         metrics = train_step(learner, batch, cursor, threading.Event())
-        told.append({"loss_nats": metrics.nats["trunk"] / metrics.weight["trunk"], "lr": metrics.lr["trunk"],
-                     "grad_norm": metrics.grad_norm["trunk"]})
+        told.append(
+            {
+                "loss_nats": metrics.nats["trunk"] / metrics.weight["trunk"],
+                "lr": metrics.lr["trunk"],
+                "grad_norm": metrics.grad_norm["trunk"],
+            }
+        )
         cursor = cursor.after_step()
     return told
 
 
 if __name__ == "__main__":
-    os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1",
-                   "MASTER_PORT": str(20000 + os.getpid() % 20000)}
+    os.environ |= {
+        "RANK": "0",
+        "WORLD_SIZE": "1",
+        "LOCAL_RANK": "0",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(20000 + os.getpid() % 20000),
+    }
     print(json.dumps(first_steps(RunDirectory(sys.argv[1]), int(sys.argv[2]))))

@@ -15,9 +15,14 @@ STEPS, CLOSE = 12, 1e-4
 
 
 def test_the_first_losses_are_those_written_down(sprout, golden):
-    done = subprocess.run([sys.executable, "-m", "tests.golden.first_steps", str(sprout), str(STEPS)], cwd=ROOT,
-                          capture_output=True, text=True, timeout=PATIENCE_S,
-                          env={**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.golden.first_steps", str(sprout), str(STEPS)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        env={**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == 0, done.stderr
     now = json.loads(done.stdout.splitlines()[-1])
     written = golden("sprout_losses", now)

@@ -39,8 +39,14 @@ def call(*words: object, code: int = 0) -> subprocess.CompletedProcess:
 
 def start(*words: object) -> subprocess.Popen:
     """Starts a verb in a process group of its own."""
-    return subprocess.Popen(ontogeny(*words), cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        ontogeny(*words),
+        cwd=ROOT,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def events(run: Path) -> list[dict]:
@@ -86,8 +92,12 @@ def kill_all(run: Path) -> None:
 
 def results(run: Path) -> dict[str, bytes]:
     """The bytes of everything a life leaves behind that must not depend on interruptions."""
-    return {str(path.relative_to(run)): path.read_bytes() for folder in sorted((run / "stages").iterdir())
-            for pattern in RESULTS for path in sorted(folder.glob(pattern))}
+    return {
+        str(path.relative_to(run)): path.read_bytes()
+        for folder in sorted((run / "stages").iterdir())
+        for pattern in RESULTS
+        for path in sorted(folder.glob(pattern))
+    }
 
 
 def assert_equal_lives(one: Path, other: Path) -> None:
@@ -116,8 +126,9 @@ def relative_l2(one: Path, other: Path) -> float:
 
 def prepare(run: Path, *overrides: str, genome: Path = SPROUT) -> Path:
     """A run as `ontogeny prepare` makes it, in this process."""
-    done = CliRunner().invoke(app, ["prepare", str(genome), *overrides, "--out", str(run), "-q"],
-                              catch_exceptions=False)
+    done = CliRunner().invoke(
+        app, ["prepare", str(genome), *overrides, "--out", str(run), "-q"], catch_exceptions=False
+    )
     assert done.exit_code == 0, done.output
     return run
 

@@ -94,14 +94,18 @@ def test_an_adapter_is_what_plain_peft_makes_of_that_roles_rows_alone(grown, rol
     """The first stage's roles phase again, by transformers, PEFT and torch: this role's rows, and nobody else's."""
     corpus, folder = Corpus(grown / "corpus"), grown / "stages" / "01-primer"
     spec = resolved_genome(grown / "genome.yaml").stages[0].roles[role]
-    start = {name: value.detach().clone()
-             for name, value in build_stack(plain(folder / "model"), {role: spec}, 7).role_parameters(role).items()}
+    start = {
+        name: value.detach().clone()
+        for name, value in build_stack(plain(folder / "model"), {role: spec}, 7).role_parameters(role).items()
+    }
     exported = adapter_state(folder / "adapters" / role)
     modules = sorted({name.rpartition(".")[0] for name in exported})
-    model = get_peft_model(plain(folder / "model"), LoraConfig(r=spec.rank, lora_alpha=spec.alpha,
-                                                               target_modules=modules)).train()
-    learning = {name: model.get_parameter(f"base_model.model.{name[:-2]}.lora_{name[-1]}.default.weight")
-                for name in exported}
+    model = get_peft_model(
+        plain(folder / "model"), LoraConfig(r=spec.rank, lora_alpha=spec.alpha, target_modules=modules)
+    ).train()
+    learning = {
+        name: model.get_parameter(f"base_model.model.{name[:-2]}.lora_{name[-1]}.default.weight") for name in exported
+    }
     with torch.no_grad():
         for name, parameter in learning.items():
             parameter.copy_(start[name])
@@ -136,18 +140,26 @@ def test_export_of_model_role_and_merged(grown, tmp_path, ids_BT):
     assert torch.equal(logits(plain(tmp_path / "model"), ids_BT), logits(plain(source / "model"), ids_BT))
     applied = logits(PeftModel.from_pretrained(plain(tmp_path / "model"), tmp_path / "critic"), ids_BT)
     assert float((logits(plain(tmp_path / "merged"), ids_BT) - applied).abs().max()) <= CLOSE
-    assert load_file(tmp_path / "merged" / "model.safetensors").keys() == load_file(
-        tmp_path / "model" / "model.safetensors").keys()
+    assert (
+        load_file(tmp_path / "merged" / "model.safetensors").keys()
+        == load_file(tmp_path / "model" / "model.safetensors").keys()
+    )
     assert len(AutoTokenizer.from_pretrained(tmp_path / "merged")) == 1024
     assert "not empty" in call(*words, "--out", tmp_path / "model", code=2).stderr
 
 
 def test_the_plan_that_ranks_make_again_is_the_plan_that_is_written(grown):
     written, manifest = read_json(grown, "plan.json"), read_json(grown, "corpus/manifest.json")
-    plan = make_plan(resolved_genome(grown / "genome.yaml"), None, World(**written["world"]),
-                     ModelFacts(**written["model"]), manifest).as_dict()
+    plan = make_plan(
+        resolved_genome(grown / "genome.yaml"),
+        None,
+        World(**written["world"]),
+        ModelFacts(**written["model"]),
+        manifest,
+    ).as_dict()
     assert list(plan["roles"]) == manifest["roles"] == list(ROLES)
     for stage, other in zip(plan["stages"], written["stages"], strict=True):
-        assert {key: stage[key] for key in stage if key != "scenes"} == {key: other[key] for key in other
-                                                                         if key != "scenes"}
+        assert {key: stage[key] for key in stage if key != "scenes"} == {
+            key: other[key] for key in other if key != "scenes"
+        }
     assert plan["genome_hash"] == written["genome_hash"] and plan["corpus_hash"] == written["corpus_hash"]

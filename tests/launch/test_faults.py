@@ -36,8 +36,11 @@ DISK_MIB, LEFT_KIB = 48, 2500
 
 def state_of(run: Path) -> dict[str, tuple[int, int]]:
     """Size and time of every file that is not a lock."""
-    return {str(path.relative_to(run)): (path.stat().st_size, path.stat().st_mtime_ns)
-            for path in sorted(run.rglob("*")) if path.is_file() and not path.name.endswith(".lock")}
+    return {
+        str(path.relative_to(run)): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(run.rglob("*"))
+        if path.is_file() and not path.name.endswith(".lock")
+    }
 
 
 def in_books(run: Path) -> bool:

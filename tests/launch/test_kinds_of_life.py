@@ -78,8 +78,14 @@ def assert_rates_as_planned(run: Path) -> None:
 
 
 def test_a_life_in_bf16_with_cosine_and_constant_rates(tmp_path):
-    run = live(tmp_path / "half", "model.precision=bf16", EVERY_STEP, "stages.0.trunk.schedule=cosine",
-               "stages.1.trunk.schedule=constant", "stages.1.roles.critic.schedule=constant")
+    run = live(
+        tmp_path / "half",
+        "model.precision=bf16",
+        EVERY_STEP,
+        "stages.0.trunk.schedule=cosine",
+        "stages.1.trunk.schedule=constant",
+        "stages.1.roles.critic.schedule=constant",
+    )
     for stage in ("00-conception", "01-primer", "02-lexicon"):
         assert {value.dtype for value in weights(run, stage).values()} == {torch.bfloat16}
     assert {value.dtype for value in adapter(run, "02-lexicon", "critic").values()} == {torch.float32}
@@ -143,8 +149,13 @@ def test_lora_in_bf16_killed_ends_in_the_same_bytes(tmp_path):
 
 def test_a_fresh_optimizer_and_roles_that_continue_or_begin_anew(tmp_path, grown):
     still = "learning_rate=1.0e-9"  # so an adapter stays where the stage found it
-    run = live(tmp_path / "anew", "trunk.transition=fresh_optimizer", f"stages.1.roles.student.{still}",
-               f"stages.1.roles.teacher.{still}", "stages.1.roles.teacher.inherit=fresh")
+    run = live(
+        tmp_path / "anew",
+        "trunk.transition=fresh_optimizer",
+        f"stages.1.roles.student.{still}",
+        f"stages.1.roles.teacher.{still}",
+        "stages.1.roles.teacher.inherit=fresh",
+    )
     assert optimizer_steps(run) == {steps_of(run, 1)}
     assert optimizer_steps(grown) == {steps_of(grown, 0) + steps_of(grown, 1)}, "fresh_schedule keeps its state"
     assert weights(run, "01-primer").keys() == weights(grown, "01-primer").keys()
@@ -160,8 +171,13 @@ def test_a_fresh_optimizer_and_roles_that_continue_or_begin_anew(tmp_path, grown
 
 
 def test_a_stage_without_scenes_has_no_roles_and_epochs_read_twice(tmp_path):
-    run = live(tmp_path / "plain", "stages.0.scenes=null", "stages.0.span={epochs: 2}", EVERY_STEP,
-               "stages.0.sections=[{name: a short story, books: [bbe-jonah]}]")
+    run = live(
+        tmp_path / "plain",
+        "stages.0.scenes=null",
+        "stages.0.span={epochs: 2}",
+        EVERY_STEP,
+        "stages.0.sections=[{name: a short story, books: [bbe-jonah]}]",
+    )
     stage = read_json(run, "corpus/manifest.json")["stages"][0]
     assert stage["scenes"] == {} and stage["role_packs"] == 0
     assert stage["phases"]["roles"]["rows"] == stage["phases"]["roles"]["steps"] == 0
@@ -172,7 +188,11 @@ def test_a_stage_without_scenes_has_no_roles_and_epochs_read_twice(tmp_path):
     digests = [record.tobytes()[16:] for record in records]
     assert digests[: stage["packs"]] == digests[stage["packs"] :], "the second epoch is the first again"
     assert sorted(path.name for path in (run / "stages/02-lexicon/adapters").iterdir()) == [
-        "critic", "reformulator", "student", "teacher"]
+        "critic",
+        "reformulator",
+        "student",
+        "teacher",
+    ]
     subjects = {row["subject"] for row in read_json(run, "stages/01-primer/probes.json")}
     assert subjects == {"trunk"}
     assert_rates_as_planned(run)
@@ -203,8 +223,10 @@ def test_a_gate_repeats_the_stage_and_then_ends_the_life(ended):
     decisions = [read_json(ended, f"stages/{name}/gate.json")["decision"] for name in folders[1:]]
     assert decisions == ["repeat", "end"]
     assert read_json(ended, "outcome.json")["outcome"] == "gate_ended"
-    first, second = (np.frombuffer((ended / f"stages/{name}/consumed.bin").read_bytes(), dtype="<u4").reshape(-1, 12)
-                     for name in folders[1:])
+    first, second = (
+        np.frombuffer((ended / f"stages/{name}/consumed.bin").read_bytes(), dtype="<u4").reshape(-1, 12)
+        for name in folders[1:]
+    )
     assert set(first[:, 0]) == {1} and set(second[:, 0]) == {2}
     assert np.array_equal(first[:, 1:], second[:, 1:]), "the same order, to the byte"
     for phase in ("books", "roles"):
@@ -233,13 +255,18 @@ def test_a_repeat_that_passes_goes_on_from_its_second_pass_also_after_a_kill(end
     kill_in(run, **{"stage": "primer", "pass": 2, "phase": "books", "step": 5})
     call("train", run)
     assert verified(RunDirectory(run))[1] == []
-    decisions = [read_json(run, f"stages/{name}/gate.json")["decision"]
-                 for name in ("01-primer", "01-primer.2", "02-lexicon")]
+    decisions = [
+        read_json(run, f"stages/{name}/gate.json")["decision"] for name in ("01-primer", "01-primer.2", "02-lexicon")
+    ]
     assert decisions == ["repeat", "pass", "pass"]
     for name in ("01-primer", "01-primer.2"):
         for file in ("model/model.safetensors", "adapters/student/adapter_model.safetensors", "consumed.bin"):
             assert (run / "stages" / name / file).read_bytes() == (ended / "stages" / name / file).read_bytes()
     assert optimizer_steps(run) == {2 * steps_of(run, 0) + steps_of(run, 1)}
-    seen = [line["tokens_seen"] for name in ("01-primer", "01-primer.2", "02-lexicon")
-            for phase in ("books", "replay", "roles") for line in metrics(run, name, phase)]
+    seen = [
+        line["tokens_seen"]
+        for name in ("01-primer", "01-primer.2", "02-lexicon")
+        for phase in ("books", "replay", "roles")
+        for line in metrics(run, name, phase)
+    ]
     assert seen == sorted(set(seen)), "tokens_seen counts the whole life"

@@ -35,7 +35,8 @@ def test_the_order_is_the_same_to_the_byte(pair):
         assert [stage["phases"] for stage in mine["stages"]] == [stage["phases"] for stage in theirs["stages"]]
         assert mine["corpus_hash"] == theirs["corpus_hash"]
     for stage in STAGES[1:]:
-        assert (one / f"stages/{stage}/consumed.bin").read_bytes() == (two / f"stages/{stage}/consumed.bin").read_bytes()
+        fed = [(run / f"stages/{stage}/consumed.bin").read_bytes() for run in (one, two)]
+        assert fed[0] == fed[1]
     call("verify", two)
 
 
@@ -51,8 +52,10 @@ def test_what_was_measured_is_the_same(pair):
 
 def test_what_was_logged_is_the_same(pair):
     for stage in STAGES[1:]:
-        mine, theirs = ([json.loads(line) for line in (run / f"stages/{stage}/metrics.jsonl").read_text().splitlines()]
-                        for run in pair)
+        mine, theirs = (
+            [json.loads(line) for line in (run / f"stages/{stage}/metrics.jsonl").read_text().splitlines()]
+            for run in pair
+        )
         for ours, other in zip(mine, theirs, strict=True):
             for exact in ("phase", "step", "tokens_seen", "lr"):
                 assert ours[exact] == other[exact]

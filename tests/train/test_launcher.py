@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ontogeny.core.errors import RunError, TrainError
+from ontogeny.core.errors import RunError
 from ontogeny.core.run import RunDirectory
 from ontogeny.train import launcher
 from ontogeny.train.rank import PARENT_PIPE, TRAIN_LOCK
@@ -45,16 +48,35 @@ def test_no_gpu_is_seen_where_none_is_visible(monkeypatch):
 
 def test_ranks_that_leave_no_outcome_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(launcher, "command", lambda *_: [sys.executable, "-c", "raise SystemExit(7)"])
-    with pytest.raises(TrainError, match=r"(?s)without a word.*launcher returned 7"):
-        launcher.launch(RunDirectory(tmp_path), 1, 1, lambda: None)
+    assert launcher.launch(RunDirectory(tmp_path), 1, 1, lambda: None) == 1
+    outcome = json.loads((tmp_path / "outcome.json").read_text())
+    assert (outcome["outcome"], outcome["exit_code"]) == ("failed", 1)
+    assert outcome["message"].startswith("TrainError: the ranks ended without a word.")
+    assert "the launcher returned 7" in outcome["message"]
+
+
+def test_ranks_ended_at_once_were_interrupted(tmp_path, monkeypatch):
+    monkeypatch.setattr(launcher, "command", lambda *_: [sys.executable, "-c", "import time; time.sleep(600)"])
+    asked = []
+
+    def ask_twice() -> None:
+        if len(asked) < 2:
+            asked.append(os.kill(os.getpid(), signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    assert launcher.launch(RunDirectory(tmp_path), 1, 1, ask_twice) == 130
+    assert json.loads((tmp_path / "outcome.json").read_text())["outcome"] == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_nothing_is_left_of_a_group_whose_launcher_ended(tmp_path, monkeypatch):
     """The launcher is gone, a rank it started is not: it is ended with the group, and the outcome stands."""
-    script = ("import subprocess, sys, pathlib; "
-              "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
-              f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(child.pid)); "
-              f"pathlib.Path({str(tmp_path / 'outcome.json')!r}).write_text('{{\"exit_code\": 3}}')")
+    script = (
+        "import subprocess, sys, pathlib; "
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
+        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(child.pid)); "
+        f"pathlib.Path({str(tmp_path / 'outcome.json')!r}).write_text('{{\"exit_code\": 3}}')"
+    )
     monkeypatch.setattr(launcher, "command", lambda *_: [sys.executable, "-c", script])
     assert launcher.launch(RunDirectory(tmp_path), 1, 1, lambda: None) == 3
     pid = int((tmp_path / "pid").read_text())

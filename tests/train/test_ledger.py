@@ -28,8 +28,11 @@ def ledger(tmp_path) -> Ledger:
 
 
 def sizes(ledger: Ledger) -> dict[str, int]:
-    return {str(path.relative_to(ledger.run / "stages")): path.stat().st_size
-            for path in sorted((ledger.run / "stages").rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(ledger.run / "stages")): path.stat().st_size
+        for path in sorted((ledger.run / "stages").rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_growing_files_are_cut_back_from_the_cursors_stage_on(ledger):
@@ -41,8 +44,12 @@ def test_growing_files_are_cut_back_from_the_cursors_stage_on(ledger):
 
 def test_a_second_pass_is_later_than_the_first(ledger):
     ledger._cut_back(Cursor(0, 1, 3, 0), {"stages/01-primer/metrics.jsonl": 10, "stages/01-primer/consumed.bin": 10})
-    assert set(sizes(ledger)) == {"00-conception/metrics.jsonl", "00-conception/consumed.bin",
-                                  "01-primer/metrics.jsonl", "01-primer/consumed.bin"}
+    assert set(sizes(ledger)) == {
+        "00-conception/metrics.jsonl",
+        "00-conception/consumed.bin",
+        "01-primer/metrics.jsonl",
+        "01-primer/consumed.bin",
+    }
 
 
 def test_a_file_shorter_than_its_checkpoint_is_told(ledger):

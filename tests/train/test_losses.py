@@ -56,11 +56,13 @@ def test_weighted_loss_is_each_groups_mean_nats(seed):
     for group in set(groups):
         mine = [row for row in range(ROWS) if groups[row] == group]
         denominators[group] = sum(float(weights_BT[row, t]) for row in mine for t in range(LENGTH))
-        expected += sum(float(weights_BT[row, t]) * slow[row][t] for row in mine for t in range(LENGTH)
-                        ) / denominators[group]
+        expected += (
+            sum(float(weights_BT[row, t]) * slow[row][t] for row in mine for t in range(LENGTH)) / denominators[group]
+        )
     denominators_B = torch.tensor([denominators[group] for group in groups])
     assert float(weighted_loss(token_nats(logits_BTV, ids_BT), weights_BT, denominators_B)) == pytest.approx(
-        expected, rel=1e-6)
+        expected, rel=1e-6
+    )
 
 
 def test_a_token_of_weight_0_gives_no_gradient():

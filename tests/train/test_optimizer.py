@@ -13,14 +13,16 @@ CLIPS = {"trunk": 0.5, "student": 1e9, "teacher": 0.01}
 
 
 def made() -> dict[str, list[torch.nn.Parameter]]:
-    chance = torch.Generator().manual_seed(1)
-    return {name: [torch.nn.Parameter(torch.randn(size, generator=chance)) for size in ((5, 3), (7,))] for name in CLIPS}
+    chance, sizes = torch.Generator().manual_seed(1), ((5, 3), (7,))
+    return {name: [torch.nn.Parameter(torch.randn(size, generator=chance)) for size in sizes] for name in CLIPS}
 
 
 def groups_of(parameters, keyed: bool) -> list[dict]:
     further = [{"name": name, "clip_norm": clip} if keyed else {} for name, clip in CLIPS.items()]
-    return [{"params": parameters[name], "lr": 1e-2, "weight_decay": 0.1, **extra}
-            for name, extra in zip(CLIPS, further, strict=True)]
+    return [
+        {"params": parameters[name], "lr": 1e-2, "weight_decay": 0.1, **extra}
+        for name, extra in zip(CLIPS, further, strict=True)
+    ]
 
 
 def test_each_group_is_clipped_by_its_own_norm_and_stepped_as_adamw():
@@ -51,14 +53,18 @@ def test_one_roles_spike_leaves_another_alone():
             for one in parameters[name]:
                 one.grad = torch.ones_like(one) * (scale if name == "teacher" else 1.0)
         optimizer.step()
-    assert all(torch.equal(one, other) for name in ("trunk", "student")
-               for one, other in zip(calm[name], spiked[name], strict=True))
+    assert all(
+        torch.equal(one, other)
+        for name in ("trunk", "student")
+        for one, other in zip(calm[name], spiked[name], strict=True)
+    )
 
 
 def test_groups_of_one_name_are_clipped_together():
     first, second = torch.nn.Parameter(torch.zeros(4)), torch.nn.Parameter(torch.zeros(4))
-    optimizer = GroupClippedAdamW([{"params": [one], "name": "trunk", "clip_norm": 1.0, "lr": 1e-3}
-                                   for one in (first, second)])
+    optimizer = GroupClippedAdamW(
+        [{"params": [one], "name": "trunk", "clip_norm": 1.0, "lr": 1e-3} for one in (first, second)]
+    )
     first.grad, second.grad = torch.full((4,), 3.0), torch.full((4,), 4.0)
     optimizer.step()
     assert optimizer.grad_norms == pytest.approx({"trunk": 10.0})

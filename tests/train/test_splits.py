@@ -27,8 +27,11 @@ def corpus(tmp_path):
 
 def learner(corpus, rank: int, world: int, micro: int) -> Learner:
     """A learner that has entered a phase, as far as splitting goes."""
-    plan = SimpleNamespace(genome=SimpleNamespace(model=SimpleNamespace(precision="fp32")), micro_batch_packs=micro,
-                           role_micro_batch_packs=micro)
+    plan = SimpleNamespace(
+        genome=SimpleNamespace(model=SimpleNamespace(precision="fp32")),
+        micro_batch_packs=micro,
+        role_micro_batch_packs=micro,
+    )
     made = Learner(plan, corpus, rank, world, run=None)
     made.entered = (0, 1, "trunk")
     return made
@@ -40,8 +43,13 @@ def batch(rows: int, roles: int, empty: bool = False) -> Batch:
     weights_BT = chance.integers(0, 3, (rows, LENGTH)).astype(np.float32) * (not empty)
     weights_BT[:, 0] = 0
     group_B = np.sort(chance.integers(0, roles, rows)) if roles else np.full(rows, -1)
-    return Batch(0, np.arange(40, 40 + rows, dtype=np.int32), chance.integers(0, VOCABULARY, (rows, LENGTH), np.int32),
-                 weights_BT, group_B.astype(np.int8))
+    return Batch(
+        0,
+        np.arange(40, 40 + rows, dtype=np.int32),
+        chance.integers(0, VOCABULARY, (rows, LENGTH), np.int32),
+        weights_BT,
+        group_B.astype(np.int8),
+    )
 
 
 def gradient(table_VV: torch.Tensor, micros) -> tuple[float, torch.Tensor]:
@@ -103,8 +111,9 @@ def test_denominators_are_the_whole_batchs_by_group():
     denominators = Learner.denominators(whole)
     assert set(denominators) == set(whole.group_B.tolist())
     for group, told in denominators.items():
-        assert told == sum(float(w) for row, w_T in enumerate(whole.weights_BT) for w in w_T
-                           if whole.group_B[row] == group)
+        assert told == sum(
+            float(w) for row, w_T in enumerate(whole.weights_BT) for w in w_T if whole.group_B[row] == group
+        )
 
 
 def test_token_bytes_count_what_is_written_and_no_specials(corpus):
