@@ -11,18 +11,26 @@ from dataclasses import dataclass, field
 
 from ontogeny.corpus.lines import is_verse_or_table, join_lines
 
-_START = re.compile(r"^\W{0,3}\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG(?:[^*\n]*(?:\n[^*\n]+){0,2}\*{3}|.*$)"
-                    r"|^\*END[* ]THE SMALL PRINT!.*$", re.MULTILINE | re.IGNORECASE)
-_END = re.compile(r"^\W{0,3}\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG.*$"
-                  r"|^\s*End of (?:the |this )?Project Gutenberg(?:'s|’s|'S)? .*$", re.MULTILINE | re.IGNORECASE)
-_CREDITS = re.compile(r"^(?:e-?text )?(?:this e-?(?:text|book) was )?(?:produced|prepared|transcribed|scanned) by\b",
-                      re.IGNORECASE)
+_START = re.compile(
+    r"^\W{0,3}\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG(?:[^*\n]*(?:\n[^*\n]+){0,2}\*{3}|.*$)"
+    r"|^\*END[* ]THE SMALL PRINT!.*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+_END = re.compile(
+    r"^\W{0,3}\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG.*$"
+    r"|^\s*End of (?:the |this )?Project Gutenberg(?:'s|’s|'S)? .*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+_CREDITS = re.compile(
+    r"^(?:e-?text )?(?:this e-?(?:text|book) was )?(?:produced|prepared|transcribed|scanned) by\b", re.IGNORECASE
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufeff\u200b\u2060]")
 _MARKDOWN_HEADING = re.compile(r"^(#{1,6}) +(.+?) *#*$")
 _ROMAN = r"(?=[IVXLC])(?:X{0,3}|XL|LX{0,3}|C)(?:IX|IV|V?I{0,3})"
 _HEADING = re.compile(
     rf"^(?:(?:CHAPTER|Chapter|ГЛАВА|Глава|BOOK|PART|LECTURE|Lecture|SECTION|ACT|SCENE|ЧАСТЬ|Часть)"
-    rf"\s+(?:[0-9]+|{_ROMAN}|[A-ZА-ЯЁ][A-ZА-ЯЁa-zа-яё]+)\b.{{0,80}}|{_ROMAN}\.?(?:\s+[A-ZА-ЯЁ][^a-zа-яё]{{0,60}})?)$")
+    rf"\s+(?:[0-9]+|{_ROMAN}|[A-ZА-ЯЁ][A-ZА-ЯЁa-zа-яё]+)\b.{{0,80}}|{_ROMAN}\.?(?:\s+[A-ZА-ЯЁ][^a-zа-яё]{{0,60}})?)$"
+)
 _SPEAKER = re.compile(r"^\*\*(.+?)\*\* *$")
 _DIRECTION = re.compile(r"_([^_]+)_")
 _ROMAN_WORD = re.compile(r"^(?:I{2,3}|IV|VI{0,3}|IX)$")
@@ -87,13 +95,13 @@ def _compose(text: str) -> tuple[str, int]:
 def _cut_header(text: str) -> tuple[str, int]:
     """Up to the last start marker in the first third: the older books carry two."""
     starts = [found for found in _START.finditer(text) if found.start() < max(len(text) // 3, 20_000)]
-    return (text[starts[-1].end():], 1) if starts else (text, 0)
+    return (text[starts[-1].end() :], 1) if starts else (text, 0)
 
 
 def _cut_footer(text: str) -> tuple[str, int]:
     """From the first end marker: one between asterisks anywhere, a mere phrase in the last two thirds."""
     ends = [found for found in _END.finditer(text) if "***" in found.group() or found.start() > len(text) // 3]
-    return (text[:ends[0].start()], 1) if ends else (text, 0)
+    return (text[: ends[0].start()], 1) if ends else (text, 0)
 
 
 def _cut_credits(blocks: list[str], cuts: _Cuts) -> list[str]:

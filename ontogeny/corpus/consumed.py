@@ -26,7 +26,7 @@ def declared_records(corpus: Corpus, stage_index: int, pass_: int) -> np.ndarray
         part["pass"], part["phase"], part["row"] = pass_, PHASE_CODES[phase], np.arange(rows)
         for step in range(corpus.phase_steps(stage_index, phase)):
             fed = corpus.rows_of_step(stage_index, phase, step)
-            part["step"][fed.start:fed.stop] = step
+            part["step"][fed.start : fed.stop] = step
         part["digest"] = np.frombuffer(b"".join(corpus.phase_digests(stage_index, phase)), dtype="V32")
         records.append(part)
     return np.concatenate(records)
@@ -37,24 +37,43 @@ def verify_consumed(corpus: Corpus, stage_plan: Any, folder: Path, pass_: int) -
     index = stage_plan if isinstance(stage_plan, int) else stage_plan.index
     path = Path(folder) / CONSUMED
     if not path.is_file():
-        return [Fault("a stage has no record of what it was fed.", shown(path), "no file", CONSUMED,
-                      "run the stage, or bring its file")]
+        return [
+            Fault(
+                "a stage has no record of what it was fed.",
+                shown(path),
+                "no file",
+                CONSUMED,
+                "run the stage, or bring its file",
+            )
+        ]
     raw = path.read_bytes()
-    found = np.frombuffer(raw[:len(raw) - len(raw) % RECORD.itemsize], dtype=RECORD)
+    found = np.frombuffer(raw[: len(raw) - len(raw) % RECORD.itemsize], dtype=RECORD)
     declared = declared_records(corpus, index, pass_)
     common = min(len(found), len(declared))
     wrong = np.flatnonzero(found[:common].view("V48") != declared[:common].view("V48"))
     if len(wrong):
         return [_wrong(corpus, index, path, int(wrong[0]), found, declared)]
     if len(found) < len(declared):
-        return [Fault("a stage was fed less than was declared.", f"{shown(path)}, record {common}",
-                      f"{len(found)} records", f"{len(declared)} records; the first that is missing: "
-                      + _told(corpus, index, declared[common]), "resume the life until the stage has ended")]
+        return [
+            Fault(
+                "a stage was fed less than was declared.",
+                f"{shown(path)}, record {common}",
+                f"{len(found)} records",
+                f"{len(declared)} records; the first that is missing: " + _told(corpus, index, declared[common]),
+                "resume the life until the stage has ended",
+            )
+        ]
     if len(found) > len(declared) or len(raw) % RECORD.itemsize:
         surplus = len(raw) - len(declared) * RECORD.itemsize
-        return [Fault("a stage was fed more than was declared.", f"{shown(path)}, record {common}",
-                      f"{surplus} bytes after the last declared record", f"{len(declared)} records of 48 bytes",
-                      "the run directory was changed from outside; bring it back from a copy")]
+        return [
+            Fault(
+                "a stage was fed more than was declared.",
+                f"{shown(path)}, record {common}",
+                f"{surplus} bytes after the last declared record",
+                f"{len(declared)} records of 48 bytes",
+                "the run directory was changed from outside; bring it back from a copy",
+            )
+        ]
     return []
 
 
@@ -68,16 +87,20 @@ def _wrong(corpus: Corpus, index: int, path: Path, at: int, found: np.ndarray, d
         told = f"the ids and weights of row {int(declared[elsewhere[0]]['row'])}: an order that was not declared"
     else:
         told = f"ids and weights with digest {got['digest'].tobytes().hex()[:16]}..."
-    return Fault("a stage was not fed what was declared.",
-                 f"{shown(path)}, record {at}: {_told(corpus, index, expected)}", told,
-                 ", ".join(f"{name} {int(expected[name])}" for name in header)
-                 or f"digest {expected['digest'].tobytes().hex()[:16]}...",
-                 "the record or the corpus was changed; verify the corpus, or bring the file back from a copy")
+    return Fault(
+        "a stage was not fed what was declared.",
+        f"{shown(path)}, record {at}: {_told(corpus, index, expected)}",
+        told,
+        ", ".join(f"{name} {int(expected[name])}" for name in header)
+        or f"digest {expected['digest'].tobytes().hex()[:16]}...",
+        "the record or the corpus was changed; verify the corpus, or bring the file back from a copy",
+    )
 
 
 def _told(corpus: Corpus, index: int, record: np.void) -> str:
     """A declared record in words: stage, phase, step, row, and what the row holds."""
     phase = PHASES[int(record["phase"])]
     name = corpus.manifest["stages"][index]["name"]
-    return (f"stage '{name}', {phase}, step {int(record['step'])}, row {int(record['row'])}: "
-            + corpus.story_of(index, phase, int(record["row"])))
+    return f"stage '{name}', {phase}, step {int(record['step'])}, row {int(record['row'])}: " + corpus.story_of(
+        index, phase, int(record["row"])
+    )

@@ -46,9 +46,18 @@ def held_out_of(readings: list[BookReading], shelf: Shelf) -> list[HeldOut]:
             passage = book.passages[index]
             key = (book.record.fingerprint, passage.start)
             start, end = passage.start, passage.end
-            found.setdefault(key, HeldOut(
-                reading.id, start, end, "", book.text[start:end],
-                above=book.text[max(0, start - BESIDE_CHARS):start], below=book.text[end:end + BESIDE_CHARS]))
+            found.setdefault(
+                key,
+                HeldOut(
+                    reading.id,
+                    start,
+                    end,
+                    "",
+                    book.text[start:end],
+                    above=book.text[max(0, start - BESIDE_CHARS) : start],
+                    below=book.text[end : end + BESIDE_CHARS],
+                ),
+            )
     splits = split_held_out(found)
     return [replace(passage, split=splits[key]) for key, passage in found.items()]
 
@@ -61,8 +70,9 @@ def unread_of(reading: BookReading, shelf: Shelf) -> list[list[int]]:
     return merge_ranges((p.start, p.end) for _, p in book.training() if p.start >= reading.read_to)
 
 
-def mark_contaminated(stages: list[list[HeldOut]], readings: list[list[BookReading]], scene_texts: Iterable[str],
-                      shelf: Shelf) -> list[list[HeldOut]]:
+def mark_contaminated(
+    stages: list[list[HeldOut]], readings: list[list[BookReading]], scene_texts: Iterable[str], shelf: Shelf
+) -> list[list[HeldOut]]:
     """Marks held-out passages that stand, wholly or by more than a fifth of their 8-word shingles, in the
     training text of any stage: books (moved sentences too) and authored scenes. They stay out of training."""
     shingles = [[np.unique(shingles_of(passage.text)) for passage in stage] for stage in stages]
@@ -79,16 +89,22 @@ def mark_contaminated(stages: list[list[HeldOut]], readings: list[list[BookReadi
             continue
         book = shelf.open(book_id)
         passages = [passage for _, passage in book.training() if passage.start < read_to]
-        repeated.update(texts & {book.text[p.start:p.end].strip() for p in passages})
+        repeated.update(texts & {book.text[p.start : p.end].strip() for p in passages})
         for start, end in merge_ranges((p.start, p.end) for p in passages):
             _look(book.text[start:end], wanted, seen)
     found = wanted[seen]
     marked = []
     for passages, arrays in zip(stages, shingles, strict=True):
-        marked.append([
-            replace(passage, contaminated=passage.text.strip() in repeated or bool(
-                len(array) and np.isin(array, found, assume_unique=True).mean() > CONTAMINATED_FRAC))
-            for passage, array in zip(passages, arrays, strict=True)])
+        marked.append(
+            [
+                replace(
+                    passage,
+                    contaminated=passage.text.strip() in repeated
+                    or bool(len(array) and np.isin(array, found, assume_unique=True).mean() > CONTAMINATED_FRAC),
+                )
+                for passage, array in zip(passages, arrays, strict=True)
+            ]
+        )
     return marked
 
 
@@ -103,7 +119,7 @@ def shingles_of(text: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         for k in range(SHINGLE_WORDS):
             mixed = coded * _POWERS[k]
-            total += (mixed ^ (mixed >> np.uint64(29)))[k:k + count]
+            total += (mixed ^ (mixed >> np.uint64(29)))[k : k + count]
     return total
 
 

@@ -39,18 +39,28 @@ class _Candidate:
     rank: int  # 0 begins with or holds a connective, 1 stands within a paragraph, 2 at the edge of one
 
 
-def make_items(stage: str, seed: int, language: str, authored: Sequence[Scene],
-               passages: Sequence[HeldOut]) -> list[dict]:
+def make_items(
+    stage: str, seed: int, language: str, authored: Sequence[Scene], passages: Sequence[HeldOut]
+) -> list[dict]:
     """The items of a stage, at most ITEMS_PER_SPLIT gaps a split; contaminated passages give none.
 
     An answer and its foil begin with the blank (in verse: the line's end) that parts them from the label;
     the foil is a sentence of another held-out passage, of the same book where it offers enough, near in length, of the
     same connective where there is one."""
-    items = [{"id": scene.id, "kind": "conflict", "split": split, "book": None,
-              "context": render_until_repair(scene), "answer": led(scene.resolution_expected),
-              "foil": led(scene.foil)}
-             for scene, split in zip(sorted(authored, key=lambda s: rank_of("item|" + s.id, 0)),
-                                     _in_turn(len(authored)), strict=True)]
+    items = [
+        {
+            "id": scene.id,
+            "kind": "conflict",
+            "split": split,
+            "book": None,
+            "context": render_until_repair(scene),
+            "answer": led(scene.resolution_expected),
+            "foil": led(scene.foil),
+        }
+        for scene, split in zip(
+            sorted(authored, key=lambda s: rank_of("item|" + s.id, 0)), _in_turn(len(authored)), strict=True
+        )
+    ]
     if not has_gaps(language):
         return items
     candidates = [found for passage in passages if not passage.contaminated for found in _candidates(passage, language)]
@@ -70,7 +80,7 @@ def _in_turn(count: int) -> list[str]:
 
 
 def _candidates(passage: HeldOut, language: str) -> list[_Candidate]:
-    """The sentences of a passage that stand between two others (of the book, at the passage's ends), the best ranked 0."""
+    """The sentences of a passage that stand between two others (at its ends, those of the book), the best ranked 0."""
     text, first = passage.above + passage.text + passage.below, len(passage.above)
     last = first + len(passage.text)
     sentences, inside = [], set()
@@ -84,13 +94,23 @@ def _candidates(passage: HeldOut, language: str) -> list[_Candidate]:
         fits = within or ITEM_CHARS[0] <= len(sentence.text) <= ITEM_CHARS[1]
         if not (fits and first <= sentence.start and sentence.end <= last):
             continue
-        above = text[:sentence.start].rstrip()
+        above = text[: sentence.start].rstrip()
         if len(above) > CONTEXT_CHARS:
-            above = above[above.find(" ", len(above) - CONTEXT_CHARS) + 1:]
+            above = above[above.find(" ", len(above) - CONTEXT_CHARS) + 1 :]
         lead = "\n" if within and text[sentence.start - 1] == "\n" else " "
         rank = 2 if not within else int(connective_of(sentence.text, language) is None)
-        found.append(_Candidate(passage, above, before.text, sentence.text, lead, after.text,
-                                passage.start + sentence.start - first, rank))
+        found.append(
+            _Candidate(
+                passage,
+                above,
+                before.text,
+                sentence.text,
+                lead,
+                after.text,
+                passage.start + sentence.start - first,
+                rank,
+            )
+        )
     return found
 
 
@@ -103,5 +123,12 @@ def _gap_item(one: _Candidate, candidates: list[_Candidate], stage: str, seed: i
     if foil is None:
         return None
     context = f"{one.before_text}\n\n{gap_context(one.before, one.after, language, rng)}"
-    return {"id": f"gap-{one.passage.book}-{one.offset}", "kind": "gap", "split": one.passage.split,
-            "book": one.passage.book, "context": context, "answer": one.lead + one.sentence, "foil": one.lead + foil}
+    return {
+        "id": f"gap-{one.passage.book}-{one.offset}",
+        "kind": "gap",
+        "split": one.passage.split,
+        "book": one.passage.book,
+        "context": context,
+        "answer": one.lead + one.sentence,
+        "foil": one.lead + foil,
+    }

@@ -17,8 +17,18 @@ NO_TARGET = 255
 MAX_ROLES = 30
 PASSAGE, SCENE = 0, 1
 PHASES = ("books", "replay", "roles")
-SEGMENT = np.dtype([("pack", "<u4"), ("first_token", "<u4"), ("tokens", "<u4"), ("kind", "u1"), ("source", "<u4"),
-                    ("start", "<u8"), ("end", "<u8"), ("skip", "<u4")])
+SEGMENT = np.dtype(
+    [
+        ("pack", "<u4"),
+        ("first_token", "<u4"),
+        ("tokens", "<u4"),
+        ("kind", "u1"),
+        ("source", "<u4"),
+        ("start", "<u8"),
+        ("end", "<u8"),
+        ("skip", "<u4"),
+    ]
+)
 
 
 def code_of(span: str, speaker: str, roles: Sequence[str]) -> int:

@@ -26,8 +26,7 @@ def is_verse_or_table(lines: list[str]) -> bool:
     width = max(len(line) for line in lines)
     if width < MIN_WRAP_CHARS:
         return True
-    free = sum(len(line) + 1 + len(following.split(maxsplit=1)[0]) <= width
-               for line, following in pairwise(lines))
+    free = sum(len(line) + 1 + len(following.split(maxsplit=1)[0]) <= width for line, following in pairwise(lines))
     return free > max(1, MAX_FREE_BREAKS_FRAC * (len(lines) - 1))
 
 

@@ -21,21 +21,40 @@ from ontogeny.corpus.shelf import BookRecord, as_manifest
 from ontogeny.corpus.vocabulary import Encoder
 
 
-def write_manifest(folder: Path, plan: Any, corpus_hash: str, encoder: Encoder, fingerprint: str,
-                   records: list[BookRecord], entries: list[dict]) -> None:
+def write_manifest(
+    folder: Path,
+    plan: Any,
+    corpus_hash: str,
+    encoder: Encoder,
+    fingerprint: str,
+    records: list[BookRecord],
+    entries: list[dict],
+) -> None:
     """Completes the stages' entries with their order roots, and writes manifest.json."""
     tokens = sum(entry["text_tokens"] for entry in entries)
     manifest = {
-        "version": VERSION, "corpus_hash": corpus_hash, "seed": plan.seed, "language": plan.language,
-        "context_tokens": plan.context_tokens, "roles": list(plan.roles), "ids_dtype": encoder.ids_dtype.str,
-        "tokenizer": {"fingerprint": fingerprint, "vocab_size": encoder.vocab_size, "bos_id": encoder.bos_id,
-                      "bytes_per_token": round(sum(entry["bytes"] for entry in entries) / max(1, tokens), 4)},
-        "books": [as_manifest(record) for record in records], "stages": entries}
+        "version": VERSION,
+        "corpus_hash": corpus_hash,
+        "seed": plan.seed,
+        "language": plan.language,
+        "context_tokens": plan.context_tokens,
+        "roles": list(plan.roles),
+        "ids_dtype": encoder.ids_dtype.str,
+        "tokenizer": {
+            "fingerprint": fingerprint,
+            "vocab_size": encoder.vocab_size,
+            "bos_id": encoder.bos_id,
+            "bytes_per_token": round(sum(entry["bytes"] for entry in entries) / max(1, tokens), 4),
+        },
+        "books": [as_manifest(record) for record in records],
+        "stages": entries,
+    }
     corpus = Corpus(folder, manifest)
     for index, entry in enumerate(entries):
         for phase in PHASES:
-            entry["phases"][phase]["root"] = chain_root(root_name(entry["name"], phase),
-                                                        corpus.phase_digests(index, phase))
+            entry["phases"][phase]["root"] = chain_root(
+                root_name(entry["name"], phase), corpus.phase_digests(index, phase)
+            )
     path = folder / "manifest.json"
     with open(path, "w", encoding="utf-8") as file:
         json.dump(manifest, file, ensure_ascii=False, indent=1)
@@ -48,32 +67,59 @@ def root_name(stage: str, phase: str) -> str:
     return f"{stage}/{phase}"
 
 
-def stage_entry(stage: Any, plan: Any, reading: StageReading, passages: list[HeldOut], items: list[dict],
-                unread: list[list[list[int]]], encoder: Encoder, folder: Path, earlier: list[dict]) -> dict[str, Any]:
+def stage_entry(
+    stage: Any,
+    plan: Any,
+    reading: StageReading,
+    passages: list[HeldOut],
+    items: list[dict],
+    unread: list[list[list[int]]],
+    encoder: Encoder,
+    folder: Path,
+    earlier: list[dict],
+) -> dict[str, Any]:
     """One stage of the manifest, roots apart; `earlier` are the entries of the stages before it."""
     capacity = reading.packs * plan.context_tokens
     warnings = list(reading.warnings)
     books = []
     for book, rest in zip(reading.books, unread, strict=True):
         held = [[p.start, p.end, p.split] for p in passages if p.book == book.id and book.read_to]
-        books.append({"id": book.id, "training": [list(r) for r in book.training], "held_out": held,
-                      "moved": [list(r) for r in book.moved], "unread": rest, "tokens": book.tokens})
+        books.append(
+            {
+                "id": book.id,
+                "training": [list(r) for r in book.training],
+                "held_out": held,
+                "moved": [list(r) for r in book.moved],
+                "unread": rest,
+                "tokens": book.tokens,
+            }
+        )
     entry = {
-        "name": stage.name, "books": books, "span": [stage.span.unit, stage.span.amount],
-        "loop_loss": loop_loss_of(stage), "batch_packs": stage.batch_packs,
-        "packs": reading.packs, "role_packs": reading.role_packs, "tokens": reading.loss_tokens,
-        "text_tokens": reading.tokens, "padding_tokens": reading.padding_tokens,
-        "utilisation": round(reading.tokens / capacity, 4) if capacity else 0.0, "bytes": reading.bytes,
-        "scenes": dict(sorted(reading.scenes.items())), "warnings": warnings,
+        "name": stage.name,
+        "books": books,
+        "span": [stage.span.unit, stage.span.amount],
+        "loop_loss": loop_loss_of(stage),
+        "batch_packs": stage.batch_packs,
+        "packs": reading.packs,
+        "role_packs": reading.role_packs,
+        "tokens": reading.loss_tokens,
+        "text_tokens": reading.tokens,
+        "padding_tokens": reading.padding_tokens,
+        "utilisation": round(reading.tokens / capacity, 4) if capacity else 0.0,
+        "bytes": reading.bytes,
+        "scenes": dict(sorted(reading.scenes.items())),
+        "warnings": warnings,
         "held_out": _held_out_counts(passages, encoder),
         "contaminated": sum(p.contaminated for p in passages),
-        "items": {split: sum(item["split"] == split for item in items) for split in SPLITS}}
+        "items": {split: sum(item["split"] == split for item in items) for split in SPLITS},
+    }
     epochs = stage.span.amount if stage.span.unit == "epochs" else 1
     rows = reading.packs * epochs
     entry["phases"] = {
         "books": {"rows": rows, "steps": steps_of(rows, stage.batch_packs), "tokens": reading.loss_tokens * epochs},
         "replay": _replay(stage, plan, folder, reading.packs, earlier, warnings),
-        "roles": _roles(stage, plan, folder, reading, encoder, warnings)}
+        "roles": _roles(stage, plan, folder, reading, encoder, warnings),
+    }
     if not any(entry["items"].values()):
         warnings.append("no items for conflict_resolution: the held-out text is too short")
     return entry
@@ -84,8 +130,11 @@ def _held_out_counts(passages: list[HeldOut], encoder: Encoder) -> dict[str, dic
     counts = {}
     for split in SPLITS:
         texts = [p.text for p in passages if p.split == split and not p.contaminated]
-        counts[split] = {"passages": len(texts), "bytes": sum(len(text.encode()) for text in texts),
-                         "tokens": sum(len(ids) for ids in encoder.encode(texts, "held-out passages"))}
+        counts[split] = {
+            "passages": len(texts),
+            "bytes": sum(len(text.encode()) for text in texts),
+            "tokens": sum(len(ids) for ids in encoder.encode(texts, "held-out passages")),
+        }
     return counts
 
 
@@ -106,8 +155,11 @@ def _replay(stage: Any, plan: Any, folder: Path, packs: int, earlier: list[dict]
 def _roles(stage: Any, plan: Any, folder: Path, reading: StageReading, encoder: Encoder, warnings: list[str]) -> dict:
     """Rows and tokens of each role, and the steps they share; writes role_rows.npy."""
     codes_RT = _codes(folder / stage.name / "role_codes.bin", plan.context_tokens)
-    counts_KR = np.stack([(role_weights(role)[codes_RT] > 0).sum(axis=1) for role in range(len(plan.roles))]) \
-        if plan.roles and len(codes_RT) else np.zeros((len(plan.roles), len(codes_RT)), dtype=np.int64)
+    counts_KR = (
+        np.stack([(role_weights(role)[codes_RT] > 0).sum(axis=1) for role in range(len(plan.roles))])
+        if plan.roles and len(codes_RT)
+        else np.zeros((len(plan.roles), len(codes_RT)), dtype=np.int64)
+    )
     np.save(folder / stage.name / "role_rows.npy", counts_KR > 0, allow_pickle=False)
     rows_by_role, tokens_by_role = Counter(), Counter()
     for role, name in enumerate(plan.roles):
@@ -116,7 +168,7 @@ def _roles(stage: Any, plan: Any, folder: Path, reading: StageReading, encoder: 
         counts = counts_KR[role][counts_KR[role] > 0]
         span = stage.roles[name].span
         if span.unit == "tokens":
-            counts = counts[:1 + int(np.searchsorted(np.cumsum(counts), span.amount))]
+            counts = counts[: 1 + int(np.searchsorted(np.cumsum(counts), span.amount))]
         elif span.unit == "epochs":
             counts = np.tile(counts, span.amount)
         if len(counts) == 0:
@@ -124,9 +176,13 @@ def _roles(stage: Any, plan: Any, folder: Path, reading: StageReading, encoder: 
             continue
         rows_by_role[name], tokens_by_role[name] = len(counts), int(counts.sum())
     batch_tokens = {name: stage.roles[name].batch_tokens for name in rows_by_role}
-    return {"rows": sum(rows_by_role.values()), "steps": role_steps(rows_by_role, batch_tokens, plan.context_tokens),
-            "tokens": sum(tokens_by_role.values()), "rows_by_role": dict(rows_by_role),
-            "tokens_by_role": dict(tokens_by_role)}
+    return {
+        "rows": sum(rows_by_role.values()),
+        "steps": role_steps(rows_by_role, batch_tokens, plan.context_tokens),
+        "tokens": sum(tokens_by_role.values()),
+        "rows_by_role": dict(rows_by_role),
+        "tokens_by_role": dict(tokens_by_role),
+    }
 
 
 def _codes(path: Path, context_tokens: int) -> np.ndarray:

@@ -30,8 +30,9 @@ class Part:
 class RowWriter:
     """Appends packs to their files, a buffer at a time, and keeps their digests if asked."""
 
-    def __init__(self, folder: Path, prefix: str, context_tokens: int, ids_dtype: np.dtype,
-                 weight_of_code: np.ndarray | None):
+    def __init__(
+        self, folder: Path, prefix: str, context_tokens: int, ids_dtype: np.dtype, weight_of_code: np.ndarray | None
+    ):
         self.ids_file = open(folder / f"{prefix}ids.bin", "wb")  # noqa: SIM115  open until close()
         self.codes_file = open(folder / f"{prefix}codes.bin", "wb")  # noqa: SIM115
         self.segments_path = folder / f"{prefix}segments.npy"
@@ -66,7 +67,7 @@ class RowWriter:
         np.save(self.segments_path, np.array(self.segments, dtype=SEGMENT), allow_pickle=False)
 
     def _flush(self) -> None:
-        ids, codes = self.ids_RT[:self.buffered], self.codes_RT[:self.buffered]
+        ids, codes = self.ids_RT[: self.buffered], self.codes_RT[: self.buffered]
         self.ids_file.write(ids.astype(self.ids_dtype).tobytes())
         self.codes_file.write(codes.tobytes())
         if self.weight_of_code is not None:
@@ -100,10 +101,11 @@ class Packer:
                 self._begin()
             count = min(self.context_tokens - self.filled, len(part.ids) - done)
             here = slice(self.filled, self.filled + count)
-            self.ids_T[here] = part.ids[done:done + count]
-            self.codes_T[here] = part.codes[done:done + count]
-            self.writer.note((self.writer.rows, self.filled, count, part.kind, part.source, part.start, part.end,
-                              part.skip + done))
+            self.ids_T[here] = part.ids[done : done + count]
+            self.codes_T[here] = part.codes[done : done + count]
+            self.writer.note(
+                (self.writer.rows, self.filled, count, part.kind, part.source, part.start, part.end, part.skip + done)
+            )
             self.filled += count
             done += count
         self.tokens += len(part.ids)
@@ -135,8 +137,8 @@ class Packer:
 
     def _begin(self) -> None:
         """Hands the pack on, padded if it is not full, and begins a new one."""
-        self.ids_T[self.filled:] = self.bos_id
-        self.codes_T[self.filled:] = NO_TARGET
+        self.ids_T[self.filled :] = self.bos_id
+        self.codes_T[self.filled :] = NO_TARGET
         self.padding_tokens += self.context_tokens - self.filled
         self.writer.add(self.ids_T, self.codes_T)
         self.filled = 1

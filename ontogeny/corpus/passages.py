@@ -74,7 +74,7 @@ def rank_of(fingerprint: str, offset: int) -> bytes:
 
 
 def split_held_out(keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
-    """(fingerprint, offset) -> test, gate or search, dealt in turn by hash: half of them test, a quarter each the others.
+    """(fingerprint, offset) -> test, gate or search, dealt in turn by hash: half of them test, a quarter each other.
 
     The hash is salted: the choice of who is held out must not decide the split."""
     ranked = sorted(set(keys), key=lambda key: rank_of("split|" + key[0], key[1]))

@@ -57,13 +57,25 @@ def matches(scene: Scene, text: str) -> bool:
     return "pattern" in scene.trigger and re.search(scene.trigger["pattern"], text) is not None
 
 
-def survey(books: Callable[[], Iterator[OpenBook]], authored: list[Scene], *, seed: int, stage: str, every_tokens: int,
-           with_gaps: bool, tokens: int | None, chars_per_token: float) -> Placement:
+def survey(
+    books: Callable[[], Iterator[OpenBook]],
+    authored: list[Scene],
+    *,
+    seed: int,
+    stage: str,
+    every_tokens: int,
+    with_gaps: bool,
+    tokens: int | None,
+    chars_per_token: float,
+) -> Placement:
     """Decides where authored scenes go and how often gap scenes come. `tokens`: of the span, or None for all."""
     rng = random.Random(seed_of(seed, stage, "scenes"))
     total = sum(passage.end - passage.start for book in books() for _, passage in book.training())
-    scene_tokens = (sum(len(piece.text) for scene in authored for piece in render(scene)) / len(authored)
-                    if authored else GAP_SCENE_CHARS) / chars_per_token
+    scene_tokens = (
+        sum(len(piece.text) for scene in authored for piece in render(scene)) / len(authored)
+        if authored
+        else GAP_SCENE_CHARS
+    ) / chars_per_token
     extent = float(total)
     if tokens is not None:
         extent = min(extent, tokens * chars_per_token * every_tokens / (every_tokens + scene_tokens))
@@ -76,15 +88,18 @@ def survey(books: Callable[[], Iterator[OpenBook]], authored: list[Scene], *, se
     matched = min(due, len(found))
     room = matched + ((due - matched + 1) // 2 if with_gaps else due - matched)  # gap scenes keep half of what is left
     if len(chosen) > room:
-        placement.warnings.append(f"{len(chosen) - room} of {len(chosen)} authored scenes find no room: "
-                                  f"one scene every {every_tokens} tokens of book text makes {due}")
+        placement.warnings.append(
+            f"{len(chosen) - room} of {len(chosen)} authored scenes find no room: "
+            f"one scene every {every_tokens} tokens of book text makes {due}"
+        )
         chosen = chosen[:room]
     placement.matched = {found[scene.id][0]: scene for scene in chosen if scene.id in found}
     at = [found[scene.id][1] for scene in chosen if scene.id in found]
     loose = [scene for scene in chosen if scene.id not in found]
     if loose:
-        placement.warnings.append(f"no paragraph of the stage triggers {', '.join(scene.id for scene in loose)}: "
-                                  "placed at the declared pace")
+        placement.warnings.append(
+            f"no paragraph of the stage triggers {', '.join(scene.id for scene in loose)}: placed at the declared pace"
+        )
     slots = _slots(due, extent, at)
     step = len(slots) / max(1, len(loose))
     by_slot = {int(step * (i + 0.5)): scene for i, scene in enumerate(loose)}
@@ -100,8 +115,9 @@ def _slots(due: int, extent: float, taken: list[float]) -> list[float]:
     return slots
 
 
-def _find_triggers(books: Callable[[], Iterator[OpenBook]], scenes: list[Scene], limit: float
-                   ) -> dict[str, tuple[Place, float]]:
+def _find_triggers(
+    books: Callable[[], Iterator[OpenBook]], scenes: list[Scene], limit: float
+) -> dict[str, tuple[Place, float]]:
     """For each scene the first paragraph that triggers it and triggers no earlier scene: (place, characters before)."""
     waiting, found, read = list(scenes), {}, 0
     for number, book in enumerate(books()):
@@ -109,9 +125,8 @@ def _find_triggers(books: Callable[[], Iterator[OpenBook]], scenes: list[Scene],
             if not waiting or read > limit:
                 return found
             closes = index in book.last_of_chapter
-            whole = book.text[passage.start:passage.end]
-            near = [scene for scene in waiting
-                    if ("after" in scene.trigger and closes) or matches(scene, whole)]
+            whole = book.text[passage.start : passage.end]
+            near = [scene for scene in waiting if ("after" in scene.trigger and closes) or matches(scene, whole)]
             paragraphs = list(book.paragraphs(passage)) if near else []
             for start, end in paragraphs:
                 for scene in near:
@@ -164,9 +179,15 @@ class Placer:
         key = f"{seed_of(self.seed, self.stage, 'scenes')}|{number}|{book.record.fingerprint}|{start}"
         rng = random.Random(key)
         pool = [text for index, text in self._sentences(number, book) if index != passage_index]
-        gap = make_gap_scene(paragraph, rng.sample(pool, min(POOL_SIZE, len(pool))), language=self.language,
-                             scene_id=f"gap-{self.stage}-{self.gaps + 1}", field=book.record.field,
-                             level=book.record.level, rng=rng)
+        gap = make_gap_scene(
+            paragraph,
+            rng.sample(pool, min(POOL_SIZE, len(pool))),
+            language=self.language,
+            scene_id=f"gap-{self.stage}-{self.gaps + 1}",
+            field=book.record.field,
+            level=book.record.level,
+            rng=rng,
+        )
         if gap is None:
             return None
         self.gaps += 1
@@ -178,11 +199,16 @@ class Placer:
             linking: list[tuple[int, str]] = []
             for index, passage in book.training():
                 for start, end in book.paragraphs(passage):
-                    linking += [(index, sentence.text) for _, sentence, _ in
-                                linking_sentences(book.text[start:end], self.language)]
+                    linking += [
+                        (index, sentence.text)
+                        for _, sentence, _ in linking_sentences(book.text[start:end], self.language)
+                    ]
             if len({index for index, _ in linking}) < 3:
-                linking = [(index, sentence.text) for index, passage in book.training()
-                           for start, end in book.paragraphs(passage)
-                           for sentence in split_sentences(book.text[start:end])]
+                linking = [
+                    (index, sentence.text)
+                    for index, passage in book.training()
+                    for start, end in book.paragraphs(passage)
+                    for sentence in split_sentences(book.text[start:end])
+                ]
             self._pool = (number, linking)
         return self._pool[1]

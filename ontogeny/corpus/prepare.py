@@ -30,8 +30,9 @@ Progress = Callable[[str, int, int], None]
 COUNTED_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def prepare_corpus(plan: Any, library: Library, out: Path, tokenizer: Path | None = None,
-                   progress: Progress | None = None) -> Corpus:
+def prepare_corpus(
+    plan: Any, library: Library, out: Path, tokenizer: Path | None = None, progress: Progress | None = None
+) -> Corpus:
     """The corpus of a plan at `out`: read and returned if it is there already, else made.
 
     Everything is written into a temporary folder beside `out` that a later call removes if this one dies;
@@ -56,8 +57,15 @@ def prepare_corpus(plan: Any, library: Library, out: Path, tokenizer: Path | Non
     except OSError as problem:
         shutil.rmtree(partial, ignore_errors=True)
         if problem.errno in COUNTED_ERRNOS:
-            raise DiskError(Fault("the machine refused a write.", shown(partial), problem.strerror or str(problem),
-                                  "room and permission to write", "free some space, or write elsewhere")) from None
+            raise DiskError(
+                Fault(
+                    "the machine refused a write.",
+                    shown(partial),
+                    problem.strerror or str(problem),
+                    "room and permission to write",
+                    "free some space, or write elsewhere",
+                )
+            ) from None
         raise
     except OntogenyError:
         shutil.rmtree(partial, ignore_errors=True)
@@ -77,20 +85,39 @@ def _declared_hash(plan: Any, sources: Sources, tokenizer: Path | None) -> str:
         scenes = None
         if stage.scenes is not None:
             path = scenes_path(stage, sources.library)
-            scenes = {"every_tokens": stage.scenes.every_tokens, "kinds": sorted(stage.scenes.kinds),
-                      "file": file_sha256(path) if path.is_file() else None}
+            scenes = {
+                "every_tokens": stage.scenes.every_tokens,
+                "kinds": sorted(stage.scenes.kinds),
+                "file": file_sha256(path) if path.is_file() else None,
+            }
         roles = {name: [role.span.unit, role.span.amount, role.batch_tokens] for name, role in stage.roles.items()}
-        stages.append({"name": stage.name, "sections": [[name, list(ids)] for name, ids in stage.sections],
-                       "span": [stage.span.unit, stage.span.amount], "scenes": scenes, "roles": roles,
-                       "loop_loss": loop_loss_of(stage), "replay_frac": stage.replay_frac,
-                       "batch_packs": stage.batch_packs})
-    return sha256_hex({
-        "version": VERSION, "seed": plan.seed, "language": plan.language, "context_tokens": plan.context_tokens,
-        "roles": list(plan.roles), "tokenizer": dict(plan.tokenizer),
-        "tokenizer_fingerprint": tokenizer_fingerprint(tokenizer)
-        if tokenizer and (tokenizer / "tokenizer.json").is_file() else None,
-        "books": {book_id: [digest, sources.entry(book_id).source] for book_id, digest in books.items()},
-        "stages": stages})
+        stages.append(
+            {
+                "name": stage.name,
+                "sections": [[name, list(ids)] for name, ids in stage.sections],
+                "span": [stage.span.unit, stage.span.amount],
+                "scenes": scenes,
+                "roles": roles,
+                "loop_loss": loop_loss_of(stage),
+                "replay_frac": stage.replay_frac,
+                "batch_packs": stage.batch_packs,
+            }
+        )
+    return sha256_hex(
+        {
+            "version": VERSION,
+            "seed": plan.seed,
+            "language": plan.language,
+            "context_tokens": plan.context_tokens,
+            "roles": list(plan.roles),
+            "tokenizer": dict(plan.tokenizer),
+            "tokenizer_fingerprint": tokenizer_fingerprint(tokenizer)
+            if tokenizer and (tokenizer / "tokenizer.json").is_file()
+            else None,
+            "books": {book_id: [digest, sources.entry(book_id).source] for book_id, digest in books.items()},
+            "stages": stages,
+        }
+    )
 
 
 def book_ids_of(plan: Any) -> list[str]:
@@ -103,8 +130,9 @@ def scenes_path(stage: Any, library: Library) -> Path:
     return library.root / Path(stage.scenes.folder) / "scenes.yaml"
 
 
-def _write_corpus(plan: Any, sources: Sources, folder: Path, tokenizer: Path | None, declared: str,
-                  progress: Progress) -> None:
+def _write_corpus(
+    plan: Any, sources: Sources, folder: Path, tokenizer: Path | None, declared: str, progress: Progress
+) -> None:
     """All of the corpus, in order; the manifest last."""
     authored = _authored_scenes(plan, sources.library)
     book_ids = book_ids_of(plan)
@@ -121,10 +149,12 @@ def _write_corpus(plan: Any, sources: Sources, folder: Path, tokenizer: Path | N
         training, _ = authored[stage.name]
         readings.append(StageWriter(stage, plan, shelf, encoder, training, folder / stage.name).write())
     progress("held-out passages", 0, 1)
-    held_out = mark_contaminated([held_out_of(reading.books, shelf) for reading in readings],
-                                 [reading.books for reading in readings],
-                                 (turn.text for scenes, _ in authored.values() for scene in scenes
-                                  for turn in scene.turns), shelf)
+    held_out = mark_contaminated(
+        [held_out_of(reading.books, shelf) for reading in readings],
+        [reading.books for reading in readings],
+        (turn.text for scenes, _ in authored.values() for scene in scenes for turn in scene.turns),
+        shelf,
+    )
     entries = []
     for stage, reading, passages in zip(plan.stages, readings, held_out, strict=True):
         items = make_items(stage.name, plan.seed, plan.language, authored[stage.name][1], passages)
@@ -139,8 +169,9 @@ def _authored_scenes(plan: Any, library: Library) -> dict[str, tuple[list[Scene]
     faults: list[Fault] = []
     found: dict[str, tuple[list[Scene], list[Scene]]] = {}
     if len(plan.roles) > MAX_ROLES:
-        faults.append(Fault("a genome has too many roles.", "roles", str(len(plan.roles)), f"at most {MAX_ROLES}",
-                            "remove some"))
+        faults.append(
+            Fault("a genome has too many roles.", "roles", str(len(plan.roles)), f"at most {MAX_ROLES}", "remove some")
+        )
     for stage in plan.stages:
         found[stage.name] = ([], [])
         if stage.scenes is None:
@@ -163,12 +194,21 @@ def _authored_scenes(plan: Any, library: Library) -> dict[str, tuple[list[Scene]
 
 def _gap_faults(stage: Any, plan: Any) -> Iterator[Fault]:
     if not has_gaps(plan.language):
-        yield Fault(f"gap scenes do not exist in language '{plan.language}'.", f"stages[{stage.index}].scenes.kinds",
-                    "gap", f"one of the languages {', '.join(TABLES)}", "leave out `gap`, or add a language table")
+        yield Fault(
+            f"gap scenes do not exist in language '{plan.language}'.",
+            f"stages[{stage.index}].scenes.kinds",
+            "gap",
+            f"one of the languages {', '.join(TABLES)}",
+            "leave out `gap`, or add a language table",
+        )
     if missing := [role for role in CAST if role not in plan.roles]:
-        yield Fault(f"gap scenes of stage '{stage.name}' need roles the genome does not have.",
-                    f"stages[{stage.index}].scenes.kinds", f"no {', '.join(missing)}", f"roles {', '.join(CAST)}",
-                    "define them under `roles:`, or leave out `gap`")
+        yield Fault(
+            f"gap scenes of stage '{stage.name}' need roles the genome does not have.",
+            f"stages[{stage.index}].scenes.kinds",
+            f"no {', '.join(missing)}",
+            f"roles {', '.join(CAST)}",
+            "define them under `roles:`, or leave out `gap`",
+        )
 
 
 def _encoder(plan: Any, shelf: Shelf, folder: Path, given: Path | None) -> Encoder:
@@ -176,8 +216,15 @@ def _encoder(plan: Any, shelf: Shelf, folder: Path, given: Path | None) -> Encod
     if given is not None:
         shutil.copytree(given, folder)
     elif "vocab_size" not in plan.tokenizer:
-        raise CorpusError(Fault("a pretrained tokenizer was not handed in.", "model.tokenizer.pretrained",
-                                str(plan.tokenizer.get("pretrained")), "its exported folder", "export it first"))
+        raise CorpusError(
+            Fault(
+                "a pretrained tokenizer was not handed in.",
+                "model.tokenizer.pretrained",
+                str(plan.tokenizer.get("pretrained")),
+                "its exported folder",
+                "export it first",
+            )
+        )
     else:
         train_tokenizer(_training_texts(shelf), plan.tokenizer["vocab_size"], folder, plan.context_tokens)
     return make_encoder(folder)
@@ -187,13 +234,24 @@ def _training_texts(shelf: Shelf) -> Iterator[str]:
     for record in sorted(shelf.records, key=lambda record: record.id):
         book = shelf.open(record.id)
         for _, passage in book.training():
-            yield book.text[passage.start:passage.end]
+            yield book.text[passage.start : passage.end]
 
 
 def _write_probe_material(folder: Path, passages: list[HeldOut], items: list[dict]) -> None:
-    write_json_lines(folder / "heldout.jsonl", (
-        {"book": p.book, "start": p.start, "end": p.end, "split": p.split, "contaminated": p.contaminated,
-         "text": p.text} for p in passages))
+    write_json_lines(
+        folder / "heldout.jsonl",
+        (
+            {
+                "book": p.book,
+                "start": p.start,
+                "end": p.end,
+                "split": p.split,
+                "contaminated": p.contaminated,
+                "text": p.text,
+            }
+            for p in passages
+        ),
+    )
     write_json_lines(folder / "items.jsonl", items)
 
 

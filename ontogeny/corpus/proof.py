@@ -37,8 +37,15 @@ def verify_corpus(folder: Path) -> list[Fault]:
         encoder = make_encoder(corpus.folder / "tokenizer")
         got, declared = tokenizer_fingerprint(corpus.folder / "tokenizer"), corpus.manifest["tokenizer"]["fingerprint"]
         if got != declared:
-            faults.append(Fault("the tokenizer is not the one the packs were made with.",
-                                shown(corpus.folder / "tokenizer/tokenizer.json"), got, declared, MEND))
+            faults.append(
+                Fault(
+                    "the tokenizer is not the one the packs were made with.",
+                    shown(corpus.folder / "tokenizer/tokenizer.json"),
+                    got,
+                    declared,
+                    MEND,
+                )
+            )
     except OntogenyError as problem:
         return list(problem.faults)
     if faults:
@@ -49,12 +56,23 @@ def verify_corpus(folder: Path) -> list[Fault]:
         except OntogenyError as problem:
             found = list(problem.faults)
         except (OSError, ValueError, KeyError, IndexError) as problem:
-            found = [Fault("a stage's files cannot be read.", shown(corpus.folder / corpus.shard(index).entry["name"]),
-                           f"{type(problem).__name__}: {problem}", "files as prepare writes them", MEND)]
+            found = [
+                Fault(
+                    "a stage's files cannot be read.",
+                    shown(corpus.folder / corpus.shard(index).entry["name"]),
+                    f"{type(problem).__name__}: {problem}",
+                    "files as prepare writes them",
+                    MEND,
+                )
+            ]
         faults += found[:FAULTS_A_STAGE]
         if len(found) > FAULTS_A_STAGE:
-            faults.append(Fault(f"{len(found) - FAULTS_A_STAGE} more faults in this stage.",
-                                f"stage '{corpus.manifest['stages'][index]['name']}'"))
+            faults.append(
+                Fault(
+                    f"{len(found) - FAULTS_A_STAGE} more faults in this stage.",
+                    f"stage '{corpus.manifest['stages'][index]['name']}'",
+                )
+            )
     return faults
 
 
@@ -64,8 +82,9 @@ def _check_books(corpus: Corpus, shelf: Shelf) -> Iterator[Fault]:
         try:
             raw = (corpus.folder / "books" / f"{record.id}.txt").read_bytes()
         except OSError as problem:
-            yield Fault(f"book '{record.id}' cannot be read.", where, problem.strerror or str(problem), "its text",
-                        MEND)
+            yield Fault(
+                f"book '{record.id}' cannot be read.", where, problem.strerror or str(problem), "its text", MEND
+            )
             continue
         if sha256_hex(raw) != record.fingerprint:
             yield Fault(f"book '{record.id}' is not what was packed.", where, sha256_hex(raw), record.fingerprint, MEND)
@@ -95,48 +114,94 @@ class _StageProof:
             ranges = sorted((r[0], r[1]) for kind in ("training", "held_out", "moved", "unread") for r in entry[kind])
             joined = merge_ranges(ranges)
             if joined != [[0, len(book.text)]] or sum(e - s for s, e in ranges) != len(book.text):
-                yield Fault("the ranges of a book are not the book.", where, f"{joined[:4]}",
-                            f"[[0, {len(book.text)}]], each character once", MEND)
+                yield Fault(
+                    "the ranges of a book are not the book.",
+                    where,
+                    f"{joined[:4]}",
+                    f"[[0, {len(book.text)}]], each character once",
+                    MEND,
+                )
             if entry["training"]:
-                held = {(book.passages[i].start, book.passages[i].end)
-                        for i in hold_out(book.passages, book.record.fingerprint)}
+                held = {
+                    (book.passages[i].start, book.passages[i].end)
+                    for i in hold_out(book.passages, book.record.fingerprint)
+                }
                 if held != {(s, e) for s, e, _ in entry["held_out"]}:
-                    yield Fault("the held-out passages are not those the hash chooses.", where,
-                                f"{len(entry['held_out'])} passages", f"{len(held)} passages by SHA-256", MEND)
+                    yield Fault(
+                        "the held-out passages are not those the hash chooses.",
+                        where,
+                        f"{len(entry['held_out'])} passages",
+                        f"{len(held)} passages by SHA-256",
+                        MEND,
+                    )
             for start, end, scene_id in entry["moved"]:
                 record = read.get((entry["id"], (start, end)))
                 repair = next((turn[2] for turn in record["turns"] if turn[1] == "repair"), "") if record else ""
                 if book.text[start:end] != led(repair):
-                    yield Fault("a moved span is not the repair of its scene.", f"{where}, characters {start} to {end}",
-                                repr(repair[:60]), repr(book.text[start:end][:60]), f"see scene '{scene_id}'; {MEND}")
+                    yield Fault(
+                        "a moved span is not the repair of its scene.",
+                        f"{where}, characters {start} to {end}",
+                        repr(repair[:60]),
+                        repr(book.text[start:end][:60]),
+                        f"see scene '{scene_id}'; {MEND}",
+                    )
 
     def _packs(self) -> Iterator[Fault]:
-        stored = [self.shard.digests[32 * i:32 * i + 32] for i in range(len(self.shard.digests) // 32)]
-        actual = [digest for first in range(0, self.entry["packs"], CHUNK_ROWS) for digest in row_digests(
-            self.shard.ids_RT[first:first + CHUNK_ROWS], self.shard.codes_RT[first:first + CHUNK_ROWS],
-            self.shard.trunk_weights)]
+        stored = [self.shard.digests[32 * i : 32 * i + 32] for i in range(len(self.shard.digests) // 32)]
+        actual = [
+            digest
+            for first in range(0, self.entry["packs"], CHUNK_ROWS)
+            for digest in row_digests(
+                self.shard.ids_RT[first : first + CHUNK_ROWS],
+                self.shard.codes_RT[first : first + CHUNK_ROWS],
+                self.shard.trunk_weights,
+            )
+        ]
         root = self.entry["phases"]["books"]["root"]
         epochs = self.entry["span"][1] if self.entry["span"][0] == "epochs" else 1
         if len(stored) != len(actual):
-            yield Fault("a stage does not have a digest for each pack.", f"stage '{self.name}', digests.bin",
-                        f"{len(stored)} digests", f"{len(actual)}", MEND)
+            yield Fault(
+                "a stage does not have a digest for each pack.",
+                f"stage '{self.name}', digests.bin",
+                f"{len(stored)} digests",
+                f"{len(actual)}",
+                MEND,
+            )
             return
         wrong = self._wrong_packs("")
         changed = [i for i, (a, b) in enumerate(zip(actual, stored, strict=True)) if a != b]
         if changed and not wrong and chain_root(root_name(self.name, "books"), actual * epochs) == root:
-            yield from (Fault("a stored digest was changed; its pack is whole.",
-                              f"digests.bin, {self.corpus.describe(self.index, i)}", stored[i].hex(), actual[i].hex(),
-                              MEND) for i in changed)
+            yield from (
+                Fault(
+                    "a stored digest was changed; its pack is whole.",
+                    f"digests.bin, {self.corpus.describe(self.index, i)}",
+                    stored[i].hex(),
+                    actual[i].hex(),
+                    MEND,
+                )
+                for i in changed
+            )
             return
         suspects = sorted(set(changed) | wrong)
         yield from self._told(suspects, actual, stored, wrong)
         if not suspects and chain_root(root_name(self.name, "books"), stored * epochs) != root:
-            yield Fault("the order root is not that of the packs.", f"stage '{self.name}', phase books",
-                        chain_root(root_name(self.name, "books"), stored * epochs), root, MEND)
-        yield from (Fault("a scene pack of the roles is not what was declared.",
-                          self.corpus.describe(self.index, pack, "role_"), "other tokens or codes",
-                          "the tokens of those passages and scenes", MEND)
-                    for pack in sorted(self._wrong_packs("role_")))
+            yield Fault(
+                "the order root is not that of the packs.",
+                f"stage '{self.name}', phase books",
+                chain_root(root_name(self.name, "books"), stored * epochs),
+                root,
+                MEND,
+            )
+        yield from (
+            Fault(
+                "a scene pack of the roles is not what was declared.",
+                self.corpus.describe(self.index, pack, "role_"),
+                "other tokens or codes",
+                "the tokens of those passages and scenes",
+                MEND,
+            )
+            for pack in sorted(self._wrong_packs("role_"))
+        )
         yield from self._training_ranges()
 
     def _told(self, suspects: list[int], actual: list[bytes], stored: list[bytes], wrong: set[int]) -> Iterator[Fault]:
@@ -145,24 +210,47 @@ class _StageProof:
         left = list(suspects)
         for i in suspects:
             for j in suspects:
-                if i < j and i in left and j in left and (
+                if (
+                    i < j
+                    and i in left
+                    and j in left
+                    and (
                         (actual[i], actual[j]) == (stored[j], stored[i]) != (stored[i], stored[j])
-                        or (i in wrong and i in declared and j in declared and np.array_equal(ids[i], declared[j])
-                            and np.array_equal(ids[j], declared[i]))):
+                        or (
+                            i in wrong
+                            and i in declared
+                            and j in declared
+                            and np.array_equal(ids[i], declared[j])
+                            and np.array_equal(ids[j], declared[i])
+                        )
+                    )
+                ):
                     left = [pack for pack in left if pack not in (i, j)]
-                    yield Fault(f"packs {i} and {j} of stage '{self.name}' are swapped.",
-                                f"{self.corpus.describe(self.index, i)} and {self.corpus.describe(self.index, j)}",
-                                f"{j} before {i}", f"{i} before {j}", MEND)
+                    yield Fault(
+                        f"packs {i} and {j} of stage '{self.name}' are swapped.",
+                        f"{self.corpus.describe(self.index, i)} and {self.corpus.describe(self.index, j)}",
+                        f"{j} before {i}",
+                        f"{i} before {j}",
+                        MEND,
+                    )
         for pack in left:
-            yield Fault("a pack is not what was declared.", self.corpus.describe(self.index, pack), actual[pack].hex(),
-                        stored[pack].hex() if actual[pack] != stored[pack] else "the text of those ranges", MEND)
+            yield Fault(
+                "a pack is not what was declared.",
+                self.corpus.describe(self.index, pack),
+                actual[pack].hex(),
+                stored[pack].hex() if actual[pack] != stored[pack] else "the text of those ranges",
+                MEND,
+            )
 
     def _training_ranges(self) -> Iterator[Fault]:
         """What the packs hold, in their order, is what the manifest says was read, in its order."""
         segments = self.shard.segments()
         segments = segments[(segments["kind"] == PASSAGE) & (segments["skip"] == 0)]
-        declared = [(self.shelf.index[entry["id"]], start, end)
-                    for entry in self.entry["books"] for start, end in entry["training"]]
+        declared = [
+            (self.shelf.index[entry["id"]], start, end)
+            for entry in self.entry["books"]
+            for start, end in entry["training"]
+        ]
         found: list[tuple[int, int, int]] = []
         for source, start, end in segments[["source", "start", "end"]].tolist():
             if found and found[-1][0] == source and found[-1][2] == start:
@@ -170,28 +258,41 @@ class _StageProof:
             else:
                 found.append((source, start, end))
         if found != declared:
-            at = next((i for i, (a, b) in enumerate(zip(found, declared, strict=False)) if a != b),
-                      min(len(found), len(declared)))
-            told = [f"book '{self.shelf.records[r[0]].id}', characters {r[1]} to {r[2]}" if r else "nothing"
-                    for r in ((ranges[at] if at < len(ranges) else None) for ranges in (found, declared))]
-            yield Fault("the packs do not hold the declared ranges in the declared order.", f"stage '{self.name}'",
-                        told[0], told[1], MEND)
+            at = next(
+                (i for i, (a, b) in enumerate(zip(found, declared, strict=False)) if a != b),
+                min(len(found), len(declared)),
+            )
+            told = [
+                f"book '{self.shelf.records[r[0]].id}', characters {r[1]} to {r[2]}" if r else "nothing"
+                for r in ((ranges[at] if at < len(ranges) else None) for ranges in (found, declared))
+            ]
+            yield Fault(
+                "the packs do not hold the declared ranges in the declared order.",
+                f"stage '{self.name}'",
+                told[0],
+                told[1],
+                MEND,
+            )
 
     def _wrong_packs(self, prefix: str) -> set[int]:
         """Packs whose tokens do not decode to their ranges, or that are not filled as their segments say."""
         ids, codes = (getattr(self.shard, f"{prefix}{kind}_RT") for kind in ("ids", "codes"))
         segments = self.shard.segments(prefix)
         wrong = _badly_filled(ids, codes, segments, self.encoder.bos_id)
-        groups = [list(group) for _, group in groupby(
-            segments, key=lambda s: (int(s["kind"]), int(s["source"]), int(s["start"]), int(s["end"])))]
+        groups = [
+            list(group)
+            for _, group in groupby(
+                segments, key=lambda s: (int(s["kind"]), int(s["source"]), int(s["start"]), int(s["end"]))
+            )
+        ]
         for first in range(0, len(groups), GROUPS_A_BATCH):
-            batch = groups[first:first + GROUPS_A_BATCH]
+            batch = groups[first : first + GROUPS_A_BATCH]
             coded = [np.concatenate([_tokens_of(ids, s) for s in group]) for group in batch]
             texts = self.encoder.tokenizer.decode_batch([c.tolist() for c in coded], skip_special_tokens=False)
             for group, text in zip(batch, texts, strict=True):
                 want_codes = self._scene(int(group[0]["source"]))[1] if group[0]["kind"] != PASSAGE else None
                 for s in group if text == self._text_of(group[0]) else ():
-                    want = 0 if want_codes is None else want_codes[s["skip"]:s["skip"] + s["tokens"]]
+                    want = 0 if want_codes is None else want_codes[s["skip"] : s["skip"] + s["tokens"]]
                     if np.any(_tokens_of(codes, s) != want):
                         wrong.add(int(s["pack"]))
                 if text != self._text_of(group[0]):
@@ -201,14 +302,17 @@ class _StageProof:
     def _wrong_of(self, group: list[np.void], ids: np.ndarray) -> Iterator[int]:
         """Which packs of a range that decodes wrongly hold the wrong tokens."""
         expected = self._ids_of(group[0])
-        sure = [int(s["pack"]) for s in group
-                if not np.array_equal(_tokens_of(ids, s), expected[s["skip"]:s["skip"] + s["tokens"]])]
+        sure = [
+            int(s["pack"])
+            for s in group
+            if not np.array_equal(_tokens_of(ids, s), expected[s["skip"] : s["skip"] + s["tokens"]])
+        ]
         yield from sure or [int(s["pack"]) for s in group]
 
     def _text_of(self, segment: np.void) -> str:
         if segment["kind"] == PASSAGE:
             record = self.shelf.records[segment["source"]]
-            return self.shelf.open(record.id).text[segment["start"]:segment["end"]]
+            return self.shelf.open(record.id).text[segment["start"] : segment["end"]]
         return self._scene(int(segment["source"]))[2]
 
     def _ids_of(self, segment: np.void) -> np.ndarray:
@@ -222,8 +326,10 @@ class _StageProof:
         turns = tuple(Turn(*turn) for turn in record["turns"])
         pieces = render(Scene(record["id"], record["kind"], "", "", {}, turns, "", "", (), record["language"]))
         coded = self.encoder.encode([piece.text for piece in pieces])
-        codes = [np.full(len(ids), code_of(piece.span, piece.speaker, self.corpus.role_names), dtype=np.uint8)
-                 for piece, ids in zip(pieces, coded, strict=True)]
+        codes = [
+            np.full(len(ids), code_of(piece.span, piece.speaker, self.corpus.role_names), dtype=np.uint8)
+            for piece, ids in zip(pieces, coded, strict=True)
+        ]
         return np.concatenate(coded), np.concatenate(codes), "".join(piece.text for piece in pieces)
 
     def _declared_ids(self, pack: int) -> np.ndarray:
@@ -231,7 +337,9 @@ class _StageProof:
         row = np.full(self.corpus.context_tokens, self.encoder.bos_id, dtype=np.int64)
         segments = self.shard.segments()
         for s in segments[segments["pack"] == pack]:
-            row[s["first_token"]:s["first_token"] + s["tokens"]] = self._ids_of(s)[s["skip"]:s["skip"] + s["tokens"]]
+            row[s["first_token"] : s["first_token"] + s["tokens"]] = self._ids_of(s)[
+                s["skip"] : s["skip"] + s["tokens"]
+            ]
         return row
 
     def _held_out(self) -> Iterator[Fault]:
@@ -239,23 +347,34 @@ class _StageProof:
         for record in read_json_lines(self.shard.folder / "heldout.jsonl"):
             where = f"stage '{self.name}', book '{record['book']}', characters {record['start']} to {record['end']}"
             if (record["book"], record["start"], record["end"], record["split"]) not in declared:
-                yield Fault("a held-out passage is not in the manifest.", where, record["split"], "a declared one",
-                            MEND)
-            elif self.shelf.open(record["book"]).text[record["start"]:record["end"]] != record["text"]:
-                yield Fault("a held-out passage is not the book's text.", where, repr(record["text"][:60]),
-                            "the text of that range", MEND)
+                yield Fault(
+                    "a held-out passage is not in the manifest.", where, record["split"], "a declared one", MEND
+                )
+            elif self.shelf.open(record["book"]).text[record["start"] : record["end"]] != record["text"]:
+                yield Fault(
+                    "a held-out passage is not the book's text.",
+                    where,
+                    repr(record["text"][:60]),
+                    "the text of that range",
+                    MEND,
+                )
 
     def _phases(self) -> Iterator[Fault]:
         for phase in PHASES[1:]:
             got = chain_root(root_name(self.name, phase), self.corpus.phase_digests(self.index, phase))
             if got != self.entry["phases"][phase]["root"]:
-                yield Fault("the order root is not that of the rows.", f"stage '{self.name}', phase {phase}", got,
-                            self.entry["phases"][phase]["root"], MEND)
+                yield Fault(
+                    "the order root is not that of the rows.",
+                    f"stage '{self.name}', phase {phase}",
+                    got,
+                    self.entry["phases"][phase]["root"],
+                    MEND,
+                )
 
 
 def _tokens_of(rows: np.ndarray, segment: np.void) -> np.ndarray:
     """The part of its pack that a segment names."""
-    return rows[segment["pack"], segment["first_token"]:segment["first_token"] + segment["tokens"]]
+    return rows[segment["pack"], segment["first_token"] : segment["first_token"] + segment["tokens"]]
 
 
 def _badly_filled(ids: np.ndarray, codes: np.ndarray, segments: np.ndarray, bos_id: int) -> set[int]:
@@ -268,7 +387,7 @@ def _badly_filled(ids: np.ndarray, codes: np.ndarray, segments: np.ndarray, bos_
         else:
             filled[pack] += tokens
     for pack in range(len(ids)):
-        blank = np.r_[0, filled[pack]:ids.shape[1]]
+        blank = np.r_[0, filled[pack] : ids.shape[1]]
         if np.any(ids[pack, blank] != bos_id) or np.any(codes[pack, blank] != NO_TARGET):
             wrong.add(pack)
     return wrong

@@ -87,8 +87,11 @@ class Selector:
 
     def check_all_used(self) -> None:
         if left := [key for key, _ in self.pairs if key not in self.used]:
-            raise ReadProblem("has a selector that its kind of file does not know.", left[0],
-                              f"one of: {', '.join(sorted(self.used)) or 'no selector at all'}")
+            raise ReadProblem(
+                "has a selector that its kind of file does not know.",
+                left[0],
+                f"one of: {', '.join(sorted(self.used)) or 'no selector at all'}",
+            )
 
 
 Reader = Callable[[list[RawFile], Selector], str]
@@ -107,8 +110,11 @@ def reader_of(path: str, folder: bool, selector: Selector) -> tuple[Reader, str]
         return read_pythonbible, "markdown"
     if suffix in (".txt", ".md"):
         return read_whole, "markdown" if suffix == ".md" else "plain"
-    raise ReadProblem("is a kind of file that needs another selector, or none reads.", suffix or "no suffix",
-                      ".txt, .md, .json, .db, a folder of .json, or .py with `docstrings` or `book=N`")
+    raise ReadProblem(
+        "is a kind of file that needs another selector, or none reads.",
+        suffix or "no suffix",
+        ".txt, .md, .json, .db, a folder of .json, or .py with `docstrings` or `book=N`",
+    )
 
 
 def read_whole(files: list[RawFile], selector: Selector) -> str:
@@ -119,8 +125,12 @@ def _decode(file: RawFile) -> str:
     try:
         return file.content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ReadProblem("holds bytes that are not UTF-8.", f"byte {error.object[error.start]:#04x} at {error.start}"
-                          f" of {file.name}", "UTF-8 text", "save the file as UTF-8") from None
+        raise ReadProblem(
+            "holds bytes that are not UTF-8.",
+            f"byte {error.object[error.start]:#04x} at {error.start} of {file.name}",
+            "UTF-8 text",
+            "save the file as UTF-8",
+        ) from None
 
 
 # Records: JSON, a folder of JSON, SQLite
@@ -133,8 +143,9 @@ def read_json(files: list[RawFile], selector: Selector) -> str:
         try:
             values.append(json.loads(_decode(file)))
         except (json.JSONDecodeError, RecursionError) as error:
-            raise ReadProblem("holds a file that is not JSON.", f"{file.name}: {error}", "JSON", "mend the file") \
-                from None
+            raise ReadProblem(
+                "holds a file that is not JSON.", f"{file.name}: {error}", "JSON", "mend the file"
+            ) from None
     records = values if len(values) != 1 else values[0]
     if isinstance(records, dict):
         records = list(records.values())
@@ -148,8 +159,11 @@ def read_sqlite(files: list[RawFile], selector: Selector) -> str:
     try:
         known = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
         if len(tables) != 1 or tables[0] not in known:
-            raise ReadProblem("names a table the file does not hold.", ", ".join(tables) or "no table",
-                              f"table=NAME, one of: {', '.join(sorted(known))}")
+            raise ReadProblem(
+                "names a table the file does not hold.",
+                ", ".join(tables) or "no table",
+                f"table=NAME, one of: {', '.join(sorted(known))}",
+            )
         quoted = tables[0].replace('"', '""')
         cursor = connection.execute(f'select * from "{quoted}" order by rowid')
         names = [column[0] for column in cursor.description]
@@ -171,8 +185,11 @@ def _render_records(records: list[dict[str, Any]], selector: Selector) -> str:
     wanted = selector.rest()
     for path in (*headings, *bodies, *labelled, *wanted):
         if records and not any(_values(record, path) for record in records):
-            raise ReadProblem("has a selector that names a field no record has.", path,
-                              f"a field of the records{closest(path, records[0])}")
+            raise ReadProblem(
+                "has a selector that names a field no record has.",
+                path,
+                f"a field of the records{closest(path, records[0])}",
+            )
     chapters = []
     for record in records:
         if not all(values & set(_values(record, path)) for path, values in wanted.items()):
@@ -180,8 +197,12 @@ def _render_records(records: list[dict[str, Any]], selector: Selector) -> str:
         title = next((v for path in headings for v in _values(record, path) if v.strip() not in SILENT), "")
         found = [p for path in bodies for v in _values(record, path) for p in _paragraphs(v, html)]
         chars = sum(map(len, found))
-        found += [f"{path.rsplit('/', 1)[-1]}: {p}" for path in labelled for v in _values(record, path)
-                  for p in _paragraphs(v, html)[:1]]
+        found += [
+            f"{path.rsplit('/', 1)[-1]}: {p}"
+            for path in labelled
+            for v in _values(record, path)
+            for p in _paragraphs(v, html)[:1]
+        ]
         whole = " ".join((title, *found)).lower()
         if chars >= min_chars and not any(text in whole for text in unwanted) and (title or not headings):
             chapters.append((" ".join(_plain_html(title).split()) if html else title, found))
@@ -253,8 +274,12 @@ def read_docstrings(files: list[RawFile], selector: Selector) -> str:
         try:
             tree = ast.parse(_decode(file))
         except (SyntaxError, ValueError, RecursionError) as error:
-            raise ReadProblem("holds a file that is not Python.", f"{file.name}: {error}", "Python source",
-                              "install the version the lock names") from None
+            raise ReadProblem(
+                "holds a file that is not Python.",
+                f"{file.name}: {error}",
+                "Python source",
+                "install the version the lock names",
+            ) from None
         for name, doc in _docstrings(tree, PurePosixPath(file.name)):
             prose = [text for text in _prose(doc) if text not in seen]
             seen.update(prose)
@@ -277,12 +302,30 @@ def _docstrings(tree: ast.Module, path: PurePosixPath) -> Iterator[tuple[str, st
                 stack += [(f"{prefix}{node.name}.", child) for child in reversed(node.body)]
 
 
-NOT_PROSE = {"parameters", "returns", "return", "yields", "raises", "examples", "example", "references", "see also",
-             "attributes", "methods", "warns", "other parameters", "doctests", "usage"}
-INLINE = ((re.compile(r":[\w:]+:`~?([^`<]*?)\s*(?:<[^>]*>)?`"), r"\1"),
-          (re.compile(r"`{1,2}([^`]+)`{1,2}_{0,2}"), r"\1"),
-          (re.compile(r"(?:(?<=[.:] )|^)[^.]*\b(?:in|on|by|from|of|at|see|See) \[[\w*#]+\]_\.?"), ""),
-          (re.compile(r"\s*\[[\w*#]+\]_"), ""), (re.compile(r"\*{1,2}(\w[^*]*\w|\w)\*{1,2}"), r"\1"))
+NOT_PROSE = {
+    "parameters",
+    "returns",
+    "return",
+    "yields",
+    "raises",
+    "examples",
+    "example",
+    "references",
+    "see also",
+    "attributes",
+    "methods",
+    "warns",
+    "other parameters",
+    "doctests",
+    "usage",
+}
+INLINE = (
+    (re.compile(r":[\w:]+:`~?([^`<]*?)\s*(?:<[^>]*>)?`"), r"\1"),
+    (re.compile(r"`{1,2}([^`]+)`{1,2}_{0,2}"), r"\1"),
+    (re.compile(r"(?:(?<=[.:] )|^)[^.]*\b(?:in|on|by|from|of|at|see|See) \[[\w*#]+\]_\.?"), ""),
+    (re.compile(r"\s*\[[\w*#]+\]_"), ""),
+    (re.compile(r"\*{1,2}(\w[^*]*\w|\w)\*{1,2}"), r"\1"),
+)
 
 
 def _prose(doc: str) -> list[str]:
@@ -333,8 +376,12 @@ def _verses(content: bytes) -> tuple[str, list[tuple[int, int]]]:
         text, starts = (ast.literal_eval(node) for node in calls[0].args[1:3])
         return text.replace("\\", 2 * "\\"), sorted(starts.items())  # its offsets count a backslash twice
     except (SyntaxError, ValueError, RecursionError, IndexError, AttributeError):
-        raise ReadProblem("is not a Bible as pythonbible writes it.", "no such literal",
-                          "Bible(version, text, starts, ...)", "install the version the lock names") from None
+        raise ReadProblem(
+            "is not a Bible as pythonbible writes it.",
+            "no such literal",
+            "Bible(version, text, starts, ...)",
+            "install the version the lock names",
+        ) from None
 
 
 def _in_groups(verses: list[str]) -> list[str]:

@@ -84,21 +84,40 @@ class StageWriter:
         self.role_packer = Packer(role_rows, context, self.encoder.bos_id)
         chars_per_token = self._chars_per_token()
         placement = self._survey(chars_per_token)
-        placer = Placer(placement, seed=self.plan.seed, stage=self.stage.name, language=self.plan.language,
-                        max_paragraph_chars=max(240, int(PARAGRAPH_FRAC * context * chars_per_token)))
+        placer = Placer(
+            placement,
+            seed=self.plan.seed,
+            stage=self.stage.name,
+            language=self.plan.language,
+            max_paragraph_chars=max(240, int(PARAGRAPH_FRAC * context * chars_per_token)),
+        )
         readings = [self._read_book(number, book_id, placer) for number, book_id in enumerate(self.book_ids)]
         self.packer.close()
         self.role_packer.close()
         if self.limit_tokens is not None and self.loss_tokens < self.limit_tokens:
-            raise CorpusError(Fault(f"stage '{self.stage.name}' asks for more tokens than its books hold.",
-                                    f"stages[{self.stage.index}].span.tokens", counted(self.limit_tokens),
-                                    f"at most {counted(self.loss_tokens)} (held-out passages apart)",
-                                    "lower the span, or add books"))
+            raise CorpusError(
+                Fault(
+                    f"stage '{self.stage.name}' asks for more tokens than its books hold.",
+                    f"stages[{self.stage.index}].span.tokens",
+                    counted(self.limit_tokens),
+                    f"at most {counted(self.loss_tokens)} (held-out passages apart)",
+                    "lower the span, or add books",
+                )
+            )
         write_json_lines(self.folder / "scenes.jsonl", self.scene_records)
         (self.folder / "digests.bin").write_bytes(b"".join(rows.digests))
-        return StageReading(readings, rows.rows, role_rows.rows, self.packer.tokens, self.loss_tokens,
-                            self.packer.padding_tokens, self.bytes, Counter(r["kind"] for r in self.scene_records),
-                            rows.digests, placement.warnings + self._warnings(placer))
+        return StageReading(
+            readings,
+            rows.rows,
+            role_rows.rows,
+            self.packer.tokens,
+            self.loss_tokens,
+            self.packer.padding_tokens,
+            self.bytes,
+            Counter(r["kind"] for r in self.scene_records),
+            rows.digests,
+            placement.warnings + self._warnings(placer),
+        )
 
     def _books(self) -> Iterator[OpenBook]:
         return (self.shelf.open(book_id) for book_id in self.book_ids)
@@ -108,16 +127,23 @@ class StageWriter:
         texts = []
         for book_id in self.book_ids[:SURVEY_BOOKS]:
             book = self.shelf.open(book_id)
-            texts += [book.text[p.start:p.end] for p in book.passages[:2 * SURVEY_PASSAGES]][:SURVEY_PASSAGES]
+            texts += [book.text[p.start : p.end] for p in book.passages[: 2 * SURVEY_PASSAGES]][:SURVEY_PASSAGES]
         return sum(map(len, texts)) / max(1, sum(len(ids) for ids in self.encoder.encode(texts)))
 
     def _survey(self, chars_per_token: float) -> Placement:
         scenes = self.stage.scenes
         if scenes is None:
             return Placement()
-        return survey(self._books, self.authored, seed=self.plan.seed, stage=self.stage.name,
-                      every_tokens=scenes.every_tokens, with_gaps="gap" in scenes.kinds, tokens=self.limit_tokens,
-                      chars_per_token=chars_per_token)
+        return survey(
+            self._books,
+            self.authored,
+            seed=self.plan.seed,
+            stage=self.stage.name,
+            every_tokens=scenes.every_tokens,
+            with_gaps="gap" in scenes.kinds,
+            tokens=self.limit_tokens,
+            chars_per_token=chars_per_token,
+        )
 
     def _read_book(self, number: int, book_id: str, placer: Placer) -> BookReading:
         reading = BookReading(book_id)
@@ -127,7 +153,7 @@ class StageWriter:
         before = self.loss_tokens
         passages = list(book.training())
         for first in range(0, len(passages), CHUNK_PASSAGES):
-            chunk = passages[first:first + CHUNK_PASSAGES]
+            chunk = passages[first : first + CHUNK_PASSAGES]
             steps = [self._steps(number, book, index, placer) for index, _ in chunk]
             texts = [book.text[s:e] for passage in steps for step in passage for s, e in step.ranges]
             coded = iter(self.encoder.encode(texts, f"books.{book_id}"))
@@ -182,12 +208,21 @@ class StageWriter:
         pack, first = self.packer.add_unit([parts, *turns])
         self.role_packer.add_unit([parts, *turns])
         tokens = sum(len(part.ids) for turn in turns for part in turn)
-        self.scene_records.append({
-            "id": scene.id, "kind": scene.kind, "book": book.record.id, "offset": step.paragraph[0], "pack": pack,
-            "first_token": first, "tokens": tokens,
-            "removed": list(step.placed.removed) if step.placed.removed else None,
-            "matched": step.placed.matched, "language": scene.language,
-            "turns": [[turn.speaker, turn.span, turn.text] for turn in scene.turns]})
+        self.scene_records.append(
+            {
+                "id": scene.id,
+                "kind": scene.kind,
+                "book": book.record.id,
+                "offset": step.paragraph[0],
+                "pack": pack,
+                "first_token": first,
+                "tokens": tokens,
+                "removed": list(step.placed.removed) if step.placed.removed else None,
+                "matched": step.placed.matched,
+                "language": scene.language,
+                "turns": [[turn.speaker, turn.span, turn.text] for turn in scene.turns],
+            }
+        )
         if step.placed.removed:
             reading.moved.append((*step.placed.removed, scene.id))
 
@@ -211,8 +246,10 @@ class StageWriter:
         if placer.left_over:
             found.append(f"{placer.left_over} scenes were due and found no paragraph that would bear them")
         if self.packer.cut_units:
-            found.append(f"{self.packer.cut_units} scenes with their paragraphs are longer than a pack of "
-                         f"{self.plan.context_tokens} tokens: cut between turns")
+            found.append(
+                f"{self.packer.cut_units} scenes with their paragraphs are longer than a pack of "
+                f"{self.plan.context_tokens} tokens: cut between turns"
+            )
         if self.packer.cut_turns:
             found.append(f"{self.packer.cut_turns} turns are longer than a pack: cut where the pack ends")
         return found
@@ -226,8 +263,15 @@ def loop_loss_of(stage: Any) -> dict[str, float]:
 def check_speakers(scenes: Sequence[Scene], roles: Sequence[str], stage: str) -> list[Fault]:
     """A fault for every speaker of a scene that no role of the genome plays."""
     known = {"narrator", *roles}
-    return [Fault(f"scene '{scene.id}' of stage '{stage}' has a speaker nobody plays.", f"scene {scene.id}",
-                  repr(speaker), f"narrator, or one of {', '.join(roles) or '(the genome has no roles)'}",
-                  "define the role in the genome, or change the speaker")
-            for scene in scenes for speaker in dict.fromkeys(turn.speaker for turn in scene.turns)
-            if speaker not in known]
+    return [
+        Fault(
+            f"scene '{scene.id}' of stage '{stage}' has a speaker nobody plays.",
+            f"scene {scene.id}",
+            repr(speaker),
+            f"narrator, or one of {', '.join(roles) or '(the genome has no roles)'}",
+            "define the role in the genome, or change the speaker",
+        )
+        for scene in scenes
+        for speaker in dict.fromkeys(turn.speaker for turn in scene.turns)
+        if speaker not in known
+    ]

@@ -106,7 +106,7 @@ class Corpus:
         for row in range(self.phase_rows(stage_index, phase)):
             stage, pack, role = self.locate(stage_index, phase, row)
             if role == TRUNK:
-                yield self.shard(stage).digests[32 * pack:32 * pack + 32]
+                yield self.shard(stage).digests[32 * pack : 32 * pack + 32]
             else:
                 ids, weights, _ = self.row(stage_index, phase, row)
                 yield row_digest(ids, weights)

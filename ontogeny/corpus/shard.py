@@ -71,9 +71,15 @@ class Shard:
         size = path.stat().st_size if path.is_file() else -1
         wanted = rows * self.context_tokens * dtype.itemsize
         if size != wanted:
-            raise CorpusError(Fault("a file of the corpus is not as the manifest says.", shown(path),
-                                    "no file" if size < 0 else f"{size} bytes", f"{wanted} bytes",
-                                    "prepare the corpus again"))
+            raise CorpusError(
+                Fault(
+                    "a file of the corpus is not as the manifest says.",
+                    shown(path),
+                    "no file" if size < 0 else f"{size} bytes",
+                    f"{wanted} bytes",
+                    "prepare the corpus again",
+                )
+            )
         if rows == 0:
             return np.empty((0, self.context_tokens), dtype=dtype)
         return np.memmap(path, dtype=dtype, mode="r", shape=(rows, self.context_tokens))
@@ -86,9 +92,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version = manifest["version"]
     except (OSError, ValueError, TypeError, KeyError) as problem:
-        raise CorpusError(Fault("a folder holds no corpus.", shown(path), str(problem) or type(problem).__name__,
-                                "manifest.json as prepare writes it", "prepare the corpus")) from None
+        raise CorpusError(
+            Fault(
+                "a folder holds no corpus.",
+                shown(path),
+                str(problem) or type(problem).__name__,
+                "manifest.json as prepare writes it",
+                "prepare the corpus",
+            )
+        ) from None
     if version != VERSION:
-        raise CorpusError(Fault("a corpus is of another version.", shown(path), str(version), str(VERSION),
-                                "prepare the corpus again"))
+        raise CorpusError(
+            Fault(
+                "a corpus is of another version.", shown(path), str(version), str(VERSION), "prepare the corpus again"
+            )
+        )
     return manifest

@@ -97,16 +97,33 @@ def write_book(entry: LibraryEntry, source: SourceText, folder: Path) -> BookRec
     book = clean(source.text, source.markup)
     words = len(book.text.split())
     if words < 2:
-        raise CorpusError(Fault(f"book '{entry.id}' is empty after cleaning.", f"books.{entry.id}  {entry.source}",
-                                f"{words} words from {len(source.text)} characters", "a book of at least two words",
-                                "check the source and its selector"))
+        raise CorpusError(
+            Fault(
+                f"book '{entry.id}' is empty after cleaning.",
+                f"books.{entry.id}  {entry.source}",
+                f"{words} words from {len(source.text)} characters",
+                "a book of at least two words",
+                "check the source and its selector",
+            )
+        )
     raw = book.text.encode("utf-8")
     path = book_path(folder, entry.id)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(raw)
-    return BookRecord(entry.id, entry.title, entry.source, entry.licence, source.raw_sha256, sha256_hex(raw),
-                      len(book.text), len(raw), [list(cut) for cut in book.cuts], [list(c) for c in book.chapters],
-                      entry.field, entry.level)
+    return BookRecord(
+        entry.id,
+        entry.title,
+        entry.source,
+        entry.licence,
+        source.raw_sha256,
+        sha256_hex(raw),
+        len(book.text),
+        len(raw),
+        [list(cut) for cut in book.cuts],
+        [list(c) for c in book.chapters],
+        entry.field,
+        entry.level,
+    )
 
 
 class Sources:
@@ -131,9 +148,15 @@ class Sources:
         """A book of the catalogue. Raises: LibraryError if it is not there."""
         entry = self.library.entries.get(book_id)
         if entry is None:
-            raise LibraryError(Fault(f"book '{book_id}' is not in the library.", "stages[..].sections[..].books",
-                                     repr(book_id), f"a book id of the library{closest(book_id, self.library.entries)}",
-                                     "correct the id, or add the book"))
+            raise LibraryError(
+                Fault(
+                    f"book '{book_id}' is not in the library.",
+                    "stages[..].sections[..].books",
+                    repr(book_id),
+                    f"a book id of the library{closest(book_id, self.library.entries)}",
+                    "correct the id, or add the book",
+                )
+            )
         return entry
 
     def raw_digests(self, book_ids: Sequence[str]) -> dict[str, str]:

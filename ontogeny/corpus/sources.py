@@ -79,16 +79,26 @@ def _raw_files(entry: Entry, root: Path) -> tuple[list[RawFile], str]:
     elif scheme == "package":
         files = _files_of_package(entry, path)
     else:
-        raise _fault(entry, "has a source of a kind nobody reads.", entry.source, "file:PATH or package:DIST/PATH",
-                     "write one of the two")
+        raise _fault(
+            entry,
+            "has a source of a kind nobody reads.",
+            entry.source,
+            "file:PATH or package:DIST/PATH",
+            "write one of the two",
+        )
     raw = _read_raw(entry, files)
     digest = hashlib.sha256()
     for file in raw:
         digest.update(file.content)
     fingerprint = digest.hexdigest()
     if entry.sha256 is not None and entry.sha256 != fingerprint:
-        raise _fault(entry, "does not fit its fingerprint.", f"sha256 {fingerprint}", f"sha256 {entry.sha256}",
-                     "install the version the lock names, or write the new fingerprint into the catalogue")
+        raise _fault(
+            entry,
+            "does not fit its fingerprint.",
+            f"sha256 {fingerprint}",
+            f"sha256 {entry.sha256}",
+            "install the version the lock names, or write the new fingerprint into the catalogue",
+        )
     return raw, fingerprint
 
 
@@ -96,19 +106,30 @@ def _render(entry: Entry, raw: list[RawFile], path: str, query: str) -> tuple[st
     """The text and its markup, by the reader that fits the kind of file and the selector."""
     selector = Selector(parse_qsl(query, keep_blank_values=True))
     try:
-        reader, markup = reader_of(path, folder=len(raw) != 1 or raw[0].name != PurePosixPath(path).name,
-                                   selector=selector)
+        reader, markup = reader_of(
+            path, folder=len(raw) != 1 or raw[0].name != PurePosixPath(path).name, selector=selector
+        )
         text = reader(raw, selector)
         selector.check_all_used()
         text.encode("utf-8")
     except ReadProblem as problem:
         raise _fault(entry, problem.what, problem.got, problem.expected, problem.fix) from None
     except UnicodeEncodeError as error:
-        raise _fault(entry, "holds half a character.", f"{text[error.start]!r} at {error.start}", "text UTF-8 can hold",
-                     "mend the file, or leave the record out with `without=`") from None
+        raise _fault(
+            entry,
+            "holds half a character.",
+            f"{text[error.start]!r} at {error.start}",
+            "text UTF-8 can hold",
+            "mend the file, or leave the record out with `without=`",
+        ) from None
     if not text.strip():
-        raise _fault(entry, "is empty: its selection finds no text.", f"selector '{query}'" if query else "no text",
-                     "a selection that finds text", "widen the selector of the source")
+        raise _fault(
+            entry,
+            "is empty: its selection finds no text.",
+            f"selector '{query}'" if query else "no text",
+            "a selection that finds text",
+            "widen the selector of the source",
+        )
     return text, "play" if markup == "markdown" and entry.form == "play" else markup
 
 
@@ -123,18 +144,36 @@ def _files_under_root(entry: Entry, root: Path, path: str) -> list[tuple[str, Pa
     inside = "\0" not in path and ".." not in PurePosixPath(path).parts and not PurePosixPath(path).is_absolute()
     target = (base / path).resolve() if inside else base
     if not path or not inside or not target.is_relative_to(base):
-        raise _fault(entry, "has a path that leaves the library's folder.", path or "an empty path",
-                     "a path inside the folder that holds stages/library.yaml", "copy the file into that folder")
+        raise _fault(
+            entry,
+            "has a path that leaves the library's folder.",
+            path or "an empty path",
+            "a path inside the folder that holds stages/library.yaml",
+            "copy the file into that folder",
+        )
     if target.is_dir():
-        found = [(file.relative_to(target).as_posix(), file) for file in target.rglob("*")
-                 if _is_read(file.relative_to(target))]
+        found = [
+            (file.relative_to(target).as_posix(), file)
+            for file in target.rglob("*")
+            if _is_read(file.relative_to(target))
+        ]
         if stray := next((name for name, file in found if not file.resolve().is_relative_to(base)), None):
-            raise _fault(entry, "holds a link that leaves the library's folder.", stray, "files of that folder",
-                         "copy the file into the folder")
+            raise _fault(
+                entry,
+                "holds a link that leaves the library's folder.",
+                stray,
+                "files of that folder",
+                "copy the file into the folder",
+            )
         return sorted(found)
     if not target.is_file():
-        raise _fault(entry, "has a file that is not there.", path, "a file of the library's folder",
-                     "correct the path, or bring the file")
+        raise _fault(
+            entry,
+            "has a file that is not there.",
+            path,
+            "a file of the library's folder",
+            "correct the path, or bring the file",
+        )
     return [(target.name, target)]
 
 
@@ -144,26 +183,41 @@ def _files_of_package(entry: Entry, path: str) -> list[tuple[str, Path]]:
     try:
         dist = metadata.distribution(dist_name)
     except (metadata.PackageNotFoundError, ValueError):
-        raise _fault(entry, "comes from a package that is not installed.", f"no package '{dist_name}'",
-                     f"package '{dist_name}'", "pip install ontogeny[seedling]") from None
+        raise _fault(
+            entry,
+            "comes from a package that is not installed.",
+            f"no package '{dist_name}'",
+            f"package '{dist_name}'",
+            "pip install ontogeny[seedling]",
+        ) from None
     recorded = {file.as_posix(): file for file in dist.files or () if ".." not in file.parts}
     if inner in recorded:
         found = [(PurePosixPath(inner).name, Path(str(recorded[inner].locate())))]
     else:
         within = PurePosixPath(inner)
-        found = sorted((file.relative_to(within).as_posix(), Path(str(file.locate()))) for file in recorded.values()
-                       if inner and file.is_relative_to(within) and _is_read(file.relative_to(within)))
+        found = sorted(
+            (file.relative_to(within).as_posix(), Path(str(file.locate())))
+            for file in recorded.values()
+            if inner and file.is_relative_to(within) and _is_read(file.relative_to(within))
+        )
     if not found or not all(file.is_file() for _, file in found):
-        raise _fault(entry, "has a file that its package does not hold.", inner or "an empty path",
-                     f"a file or folder of '{dist_name}' {dist.version}{closest(inner, recorded)}",
-                     "correct the path, or install the version the lock names")
+        raise _fault(
+            entry,
+            "has a file that its package does not hold.",
+            inner or "an empty path",
+            f"a file or folder of '{dist_name}' {dist.version}{closest(inner, recorded)}",
+            "correct the path, or install the version the lock names",
+        )
     return found
 
 
 def _is_read(relative: Path | PurePosixPath) -> bool:
     """Whether a file of a folder is read: data or code, no tests, no caches."""
-    return relative.suffix in FOLDER_SUFFIXES and not any(part in NOT_READ for part in relative.parts) \
+    return (
+        relative.suffix in FOLDER_SUFFIXES
+        and not any(part in NOT_READ for part in relative.parts)
         and not relative.name.startswith(("test_", "conftest"))
+    )
 
 
 def _read_raw(entry: Entry, files: list[tuple[str, Path]]) -> list[RawFile]:
@@ -171,9 +225,19 @@ def _read_raw(entry: Entry, files: list[tuple[str, Path]]) -> list[RawFile]:
     try:
         total = sum(path.stat().st_size for _, path in files)
         if total > MAX_SOURCE_BYTES:
-            raise _fault(entry, "is too large for one book.", f"{total} bytes", f"at most {MAX_SOURCE_BYTES} bytes",
-                         "divide the book into several files")
+            raise _fault(
+                entry,
+                "is too large for one book.",
+                f"{total} bytes",
+                f"at most {MAX_SOURCE_BYTES} bytes",
+                "divide the book into several files",
+            )
         return [RawFile(name, path, path.read_bytes()) for name, path in files]
     except OSError as error:
-        raise _fault(entry, "cannot be read.", f"{error.strerror}: {error.filename}", "a file this user may read",
-                     "change the file's permissions") from None
+        raise _fault(
+            entry,
+            "cannot be read.",
+            f"{error.strerror}: {error.filename}",
+            "a file this user may read",
+            "change the file's permissions",
+        ) from None

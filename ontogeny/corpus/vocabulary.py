@@ -26,18 +26,34 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, out: Path, context_to
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=[END_OF_TEXT], show_progress=False,
-                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[END_OF_TEXT],
+        show_progress=False,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+    )
     tokenizer.train_from_iterator(_in_batches(texts), trainer)
     if tokenizer.get_vocab_size() != vocab_size:
-        raise CorpusError(Fault("the books are too small for the vocabulary.", "model.tokenizer.vocab_size",
-                                str(vocab_size), f"at most {tokenizer.get_vocab_size()} for these books",
-                                "lower vocab_size, or add books"))
+        raise CorpusError(
+            Fault(
+                "the books are too small for the vocabulary.",
+                "model.tokenizer.vocab_size",
+                str(vocab_size),
+                f"at most {tokenizer.get_vocab_size()} for these books",
+                "lower vocab_size, or add books",
+            )
+        )
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(out / "tokenizer.json"))
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT,
-              "pad_token": END_OF_TEXT, "bos_id": 0, "clean_up_tokenization_spaces": False,
-              "model_max_length": context_tokens or int(1e30)}
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": END_OF_TEXT,
+        "eos_token": END_OF_TEXT,
+        "pad_token": END_OF_TEXT,
+        "bos_id": 0,
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": context_tokens or int(1e30),
+    }
     (out / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     return tokenizer_fingerprint(out)
 
@@ -55,9 +71,15 @@ def load_encoder(folder: Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as problem:  # the library raises bare Exception
-        raise CorpusError(Fault("a tokenizer cannot be loaded.", shown(path), str(problem).splitlines()[0],
-                                "a tokenizer.json as the tokenizers library writes it",
-                                "export the tokenizer again")) from None
+        raise CorpusError(
+            Fault(
+                "a tokenizer cannot be loaded.",
+                shown(path),
+                str(problem).splitlines()[0],
+                "a tokenizer.json as the tokenizers library writes it",
+                "export the tokenizer again",
+            )
+        ) from None
     tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -84,11 +106,18 @@ class Encoder:
         decoded = self.tokenizer.decode_batch(coded, skip_special_tokens=False)
         for text, back in zip(texts, decoded, strict=True):
             if text != back:
-                at = next((i for i, (a, b) in enumerate(zip(text, back, strict=False)) if a != b),
-                          min(len(text), len(back)))
-                raise CorpusError(Fault("the tokenizer does not give a text back to the byte.", where,
-                                        repr(back[max(0, at - 20):at + 20]), repr(text[max(0, at - 20):at + 20]),
-                                        "use a byte-level tokenizer that normalises nothing"))
+                at = next(
+                    (i for i, (a, b) in enumerate(zip(text, back, strict=False)) if a != b), min(len(text), len(back))
+                )
+                raise CorpusError(
+                    Fault(
+                        "the tokenizer does not give a text back to the byte.",
+                        where,
+                        repr(back[max(0, at - 20) : at + 20]),
+                        repr(text[max(0, at - 20) : at + 20]),
+                        "use a byte-level tokenizer that normalises nothing",
+                    )
+                )
         return [np.asarray(ids, dtype=np.int32) for ids in coded]
 
 
@@ -108,8 +137,15 @@ def _bos_id(tokenizer: Tokenizer, folder: Path) -> int:
         token = tokenizer.token_to_id(named["content"] if isinstance(named, dict) else str(named))
         if token is not None:
             return token
-    raise CorpusError(Fault("a tokenizer names no token to begin with.", shown(path), "no bos_token, no eos_token",
-                            "bos_token or eos_token, one of its own entries", "name one in tokenizer_config.json"))
+    raise CorpusError(
+        Fault(
+            "a tokenizer names no token to begin with.",
+            shown(path),
+            "no bos_token, no eos_token",
+            "bos_token or eos_token, one of its own entries",
+            "name one in tokenizer_config.json",
+        )
+    )
 
 
 def _in_batches(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -48,7 +48,8 @@ def change_table(found: list[Change]) -> Table:
         rows,
         2,
         f"Held-out bits per byte of the trunk{f', split ‘{split}’' if split else ''}; lower is better; n: held-out "
-        "passages. The interval of a change is a 95 % bootstrap of the difference, paired by passage. Forgotten: the value at the last measurement minus the value right "
+        "passages. The interval of a change is a 95 % bootstrap of the difference, paired by passage. "
+        "Forgotten: the value at the last measurement minus the value right "
         "after the stage. Intervals cover the choice of passages, not the luck of the seed: that an order of books "
         "matters takes several lives and control arms.",
         loud=frozenset(place for place, change in enumerate(found) if change.verdict == "rose"),

@@ -74,9 +74,18 @@ class AuthoredScene(Part):
         """The scene as the rest of the house knows it: outer blanks gone, a turn's lines joined."""
         turns = tuple(Turn(turn.speaker, turn.span, " ".join(turn.text.split())) for turn in self.turns)
         trigger = {key: value for key, value in self.trigger.model_dump().items() if value is not None}
-        return Scene(self.id, self.kind, self.field, self.level, trigger, turns,
-                     " ".join(self.resolution_expected.split()), " ".join(self.foil.split()), tuple(self.tags),
-                     self.language)
+        return Scene(
+            self.id,
+            self.kind,
+            self.field,
+            self.level,
+            trigger,
+            turns,
+            " ".join(self.resolution_expected.split()),
+            " ".join(self.foil.split()),
+            tuple(self.tags),
+            self.language,
+        )
 
 
 assert set(AuthoredTurn.model_fields["span"].annotation.__args__) == set(SPANS)
@@ -88,26 +97,49 @@ def load_scenes(path: Path, language: str) -> list[Scene]:
     Raises: LibraryError with every fault of the file; a file without a scene in that language is one."""
     document = load_yaml(path, LibraryError)
     if not isinstance(document.value, list):
-        raise LibraryError(Fault("a file of scenes is not a list.", document.at(()), type(document.value).__name__,
-                                 "a list of scenes, each `- id: ...`", "begin each scene with `- id:`"))
+        raise LibraryError(
+            Fault(
+                "a file of scenes is not a list.",
+                document.at(()),
+                type(document.value).__name__,
+                "a list of scenes, each `- id: ...`",
+                "begin each scene with `- id:`",
+            )
+        )
     faults: list[Fault] = []
-    scenes = [scene for index, value in enumerate(document.value)
-              if (scene := _one(document, index, value, faults)) is not None]
+    scenes = [
+        scene
+        for index, value in enumerate(document.value)
+        if (scene := _one(document, index, value, faults)) is not None
+    ]
     faults.extend(_double_ids(document, document.value))
     if faults:
         raise LibraryError(faults)
     spoken = [scene for scene in scenes if scene.language == language]
     if not spoken:
-        raise LibraryError(Fault(f"a file holds no scene in language '{language}'.", document.at(()),
-                                 ", ".join(sorted({scene.language for scene in scenes})) or "no scene at all",
-                                 f"scenes with language: {language}", "write some, or change the genome's language"))
+        raise LibraryError(
+            Fault(
+                f"a file holds no scene in language '{language}'.",
+                document.at(()),
+                ", ".join(sorted({scene.language for scene in scenes})) or "no scene at all",
+                f"scenes with language: {language}",
+                "write some, or change the genome's language",
+            )
+        )
     return spoken
 
 
 def _one(document: Document, index: int, value: object, faults: list[Fault]) -> Scene | None:
     if not isinstance(value, dict):
-        faults.append(Fault("a scene is not a mapping.", document.at((index,)), repr(value)[:80],
-                            "id, kind, trigger, turns, ...", "indent the scene's fields under `- id:`"))
+        faults.append(
+            Fault(
+                "a scene is not a mapping.",
+                document.at((index,)),
+                repr(value)[:80],
+                "id, kind, trigger, turns, ...",
+                "indent the scene's fields under `- id:`",
+            )
+        )
         return None
     found, authored = model_faults(AuthoredScene, value, document, (index,))
     faults.extend(found)
@@ -120,8 +152,15 @@ def _double_ids(document: Document, values: list) -> list[Fault]:
     for index, value in enumerate(values):
         name = value.get("id") if isinstance(value, dict) else None
         if name in seen:
-            faults.append(Fault(f"two scenes are named '{name}'.", document.at((index, "id")), repr(name),
-                                "an id of its own for every scene", "rename one of them"))
+            faults.append(
+                Fault(
+                    f"two scenes are named '{name}'.",
+                    document.at((index, "id")),
+                    repr(name),
+                    "an id of its own for every scene",
+                    "rename one of them",
+                )
+            )
         if isinstance(name, str):
             seen.add(name)
     return faults

@@ -16,8 +16,26 @@ MIN_SENTENCE_CHARS, MAX_SENTENCE_CHARS = 25, 280
 QUOTED_WORDS = 6
 NAMED_WORDS = 3
 BLANKS = (" ", "\n")
-_ABBREVIATIONS = ("Mr", "Mrs", "Dr", "St", "Mt", "Lt", "Jr", "Sr", "No", "vs", "ca", "etc", "e.g", "i.e", "т.е",
-                  "т.к", "гг", "св")
+_ABBREVIATIONS = (
+    "Mr",
+    "Mrs",
+    "Dr",
+    "St",
+    "Mt",
+    "Lt",
+    "Jr",
+    "Sr",
+    "No",
+    "vs",
+    "ca",
+    "etc",
+    "e.g",
+    "i.e",
+    "т.е",
+    "т.к",
+    "гг",
+    "св",
+)
 _NO_END = "".join(rf"(?<!\b{re.escape(short)}\.)" for short in _ABBREVIATIONS)
 _SENTENCE_END = re.compile(rf"""(?<=[.!?…])(?<!\b[^\W\d_]\.){_NO_END}["'”’»)\]]*\s+(?=["'“‘«(\[]*[A-ZА-ЯЁ0-9])""")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -88,8 +106,9 @@ def linking_sentences(paragraph: str, language: str, any_sentence: bool = False)
     return found
 
 
-def make_gap_scene(paragraph: str, attempts: Sequence[str], *, language: str, scene_id: str, field: str, level: str,
-                   rng: random.Random) -> Gap | None:
+def make_gap_scene(
+    paragraph: str, attempts: Sequence[str], *, language: str, scene_id: str, field: str, level: str, rng: random.Random
+) -> Gap | None:
     """A gap scene about one linking sentence of a paragraph, or None where none will do.
 
     `attempts` are real sentences from elsewhere in the book; the one nearest in length becomes the student's
@@ -105,9 +124,12 @@ def make_gap_scene(paragraph: str, attempts: Sequence[str], *, language: str, sc
             continue
         question = ask(before.text, after.text, table, rng)
         named = f" {table.and_word} ".join(table.quoted.format(word) for word in lacking)
-        turns = (Turn("teacher", "question", question), Turn("student", "attempt", attempt),
-                 Turn("critic", "objection", rng.choice(table.objections).format(words=named)),
-                 Turn("reformulator", "repair", repair_text(paragraph, sentence)))
+        turns = (
+            Turn("teacher", "question", question),
+            Turn("student", "attempt", attempt),
+            Turn("critic", "objection", rng.choice(table.objections).format(words=named)),
+            Turn("reformulator", "repair", repair_text(paragraph, sentence)),
+        )
         scene = Scene(scene_id, "gap", field, level, {}, turns, sentence.text, attempt, (), language)
         return Gap(scene, sentence.start - 1, sentence.end)
     return None
@@ -115,11 +137,12 @@ def make_gap_scene(paragraph: str, attempts: Sequence[str], *, language: str, sc
 
 def repair_text(paragraph: str, sentence: Sentence) -> str:
     """The true sentence as a turn's text: with the line's end before it where it began a line."""
-    return paragraph[sentence.start - 1:sentence.end].removeprefix(" ")
+    return paragraph[sentence.start - 1 : sentence.end].removeprefix(" ")
 
 
-def choose_attempt(true: str, attempts: Sequence[str], rng: random.Random, beside: Sequence[str] = (),
-                   language: str | None = None) -> str | None:
+def choose_attempt(
+    true: str, attempts: Sequence[str], rng: random.Random, beside: Sequence[str] = (), language: str | None = None
+) -> str | None:
     """A wrong answer that length does not give away: one of the four nearest in length, with the true
     sentence's own connective where there is one."""
     fitting = [text for text in dict.fromkeys(attempts) if text != true and text not in beside]

@@ -70,6 +70,7 @@ class Learner:
     def __init__(self, plan: Plan, corpus: Any, rank: int, world: int, run: RunDirectory):
         self.plan, self.corpus, self.run = plan, corpus, run
         self.rank, self.world = rank, world
+        assert tuple(corpus.role_names) == plan.roles, f"roles packed as {corpus.role_names}, planned as {plan.roles}"
         self.engine: Any = None
         self.optimizer: GroupClippedAdamW | None = None
         self.subject: Subject | None = None

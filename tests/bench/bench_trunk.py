@@ -2,8 +2,8 @@
 
     python -m tests.bench.bench_trunk [--steps 8] [--rounds 6] [--large]
 
-The bare loop has the same model, packs, batches, AdamW and clipping, and nothing else: no DeepSpeed, no record of what was
-fed, no agreement, no metrics. Also told: the share of a step spent waiting for its batch, and the seconds between the
+The bare loop has the same model, packs, batches, AdamW and clipping, and nothing else: no DeepSpeed, no record of what
+was fed, no agreement, no metrics. Also told: the share of a step spent waiting for its batch, and the seconds between the
 last step of a stage and the first of the next, probes aside."""
 
 from __future__ import annotations
@@ -19,15 +19,28 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LARGE = ("model.architecture.hidden_size=448", "model.architecture.num_hidden_layers=6",
-         "model.architecture.num_attention_heads=7")
+LARGE = (
+    "model.architecture.hidden_size=448",
+    "model.architecture.num_hidden_layers=6",
+    "model.architecture.num_attention_heads=7",
+)
 QUICK = tuple(f"stages.{index}.span.tokens=40000" for index in range(6))
 
 
 def prepared(folder: Path, overrides: tuple[str, ...]) -> Path:
     """A prepared run of the demo's genome."""
-    words = [sys.executable, "-c", "from ontogeny.cli.app import main; main()", "prepare", "genome/seedling.yaml",
-             *QUICK, *overrides, "--out", str(folder / "run"), "-q"]
+    words = [
+        sys.executable,
+        "-c",
+        "from ontogeny.cli.app import main; main()",
+        "prepare",
+        "genome/seedling.yaml",
+        *QUICK,
+        *overrides,
+        "--out",
+        str(folder / "run"),
+        "-q",
+    ]
     subprocess.run(words, cwd=ROOT, check=True)
     return folder / "run"
 
@@ -42,7 +55,9 @@ class Bare:
         self.model = AutoModelForCausalLM.from_pretrained(str(model_folder)).train()
         self.model.config.use_cache = False
         self.clip = clip
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True
+        )
 
     def step(self, batch) -> None:
         """One step on one batch."""
@@ -106,10 +121,14 @@ def bench(run_folder: Path, steps: int, rounds: int) -> dict[str, float]:
             ours.append(took), theirs.append(bare_took), waits.append(waited / took)
     tokens = steps * plan.stages[0].batch_packs * (plan.context_tokens - 1)
     between = between_stages(plan, corpus, learner, ledger, write_results)
-    return {"parameters": plan.model.parameters, "bare_tokens_per_s": tokens / statistics.median(theirs),
-            "ours_tokens_per_s": tokens / statistics.median(ours),
-            "ratio": statistics.median(b / o for o, b in zip(ours, theirs, strict=True)),
-            "waiting_frac": statistics.median(waits), "between_stages_s": between}
+    return {
+        "parameters": plan.model.parameters,
+        "bare_tokens_per_s": tokens / statistics.median(theirs),
+        "ours_tokens_per_s": tokens / statistics.median(ours),
+        "ratio": statistics.median(b / o for o, b in zip(ours, theirs, strict=True)),
+        "waiting_frac": statistics.median(waits),
+        "between_stages_s": between,
+    }
 
 
 def between_stages(plan, corpus, learner, ledger, write_results) -> float:
@@ -155,8 +174,13 @@ def main() -> None:
     from ontogeny.train.rank import PARENT_PIPE
 
     os.environ |= {name: value for name, value in environment(cores()).items() if name != PARENT_PIPE}
-    os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1",
-                   "MASTER_PORT": str(20000 + os.getpid() % 20000)}
+    os.environ |= {
+        "RANK": "0",
+        "WORLD_SIZE": "1",
+        "LOCAL_RANK": "0",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(20000 + os.getpid() % 20000),
+    }
     with tempfile.TemporaryDirectory() as folder:
         told = bench(prepared(Path(folder), LARGE if chosen.large else ()), chosen.steps, chosen.rounds)
     for name, value in told.items():

@@ -10,13 +10,39 @@ from types import SimpleNamespace
 from ontogeny.core.library import Library, load_library
 
 ROLES = ("student", "teacher", "critic", "reformulator")
-SUBJECTS = ("river", "stone", "farmer", "lamp", "engine", "garden", "letter", "winter", "doctor", "bridge", "market",
-            "sailor", "candle", "mirror", "valley")
-VERBS = ("crosses", "carries", "follows", "answers", "watches", "repairs", "remembers", "measures", "colours",
-         "forgets", "paints", "numbers")
+SUBJECTS = (
+    "river",
+    "stone",
+    "farmer",
+    "lamp",
+    "engine",
+    "garden",
+    "letter",
+    "winter",
+    "doctor",
+    "bridge",
+    "market",
+    "sailor",
+    "candle",
+    "mirror",
+    "valley",
+)
+VERBS = (
+    "crosses",
+    "carries",
+    "follows",
+    "answers",
+    "watches",
+    "repairs",
+    "remembers",
+    "measures",
+    "colours",
+    "forgets",
+    "paints",
+    "numbers",
+)
 LINKS = ("So", "But", "Therefore", "Because of this", "However", "Then", "And so", "For this reason")
-TAILS = ("before noon", "with great care", "without a word", "in the cold rain", "for seven days",
-         "under the old roof")
+TAILS = ("before noon", "with great care", "without a word", "in the cold rain", "for seven days", "under the old roof")
 
 
 def make_prose(seed: int, paragraphs: int, chapter_every: int = 0) -> str:
@@ -31,8 +57,10 @@ def make_prose(seed: int, paragraphs: int, chapter_every: int = 0) -> str:
 
 
 def _sentence(rng: random.Random, linked: bool) -> str:
-    body = (f"the {rng.choice(SUBJECTS)} {rng.choice(VERBS)} the {rng.choice(SUBJECTS)} and the {rng.choice(SUBJECTS)} "
-            f"{rng.choice(TAILS)} {rng.randint(2, 99)} times")
+    body = (
+        f"the {rng.choice(SUBJECTS)} {rng.choice(VERBS)} the {rng.choice(SUBJECTS)} and the {rng.choice(SUBJECTS)} "
+        f"{rng.choice(TAILS)} {rng.randint(2, 99)} times"
+    )
     return f"{rng.choice(LINKS)} {body}." if linked else body[0].upper() + body[1:] + "."
 
 
@@ -62,9 +90,17 @@ def make_library(root: Path, books: dict[str, str], scenes: dict[str, str] | Non
     lines = ["books:"]
     for book_id, text in books.items():
         (folder / f"{book_id}.txt").write_text(text, encoding="utf-8")
-        lines += [f"  {book_id}:", f'    source: "file:stages/{book_id}.txt"', f"    title: The {book_id}",
-                  "    author: Nobody", "    language: en", "    field: physics", "    level: primer",
-                  "    form: reader", "    licence: Apache-2.0"]
+        lines += [
+            f"  {book_id}:",
+            f'    source: "file:stages/{book_id}.txt"',
+            f"    title: The {book_id}",
+            "    author: Nobody",
+            "    language: en",
+            "    field: physics",
+            "    level: primer",
+            "    form: reader",
+            "    licence: Apache-2.0",
+        ]
     (folder / "library.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for stage, text in (scenes or {}).items():
         (folder / stage).mkdir(exist_ok=True)
@@ -73,35 +109,70 @@ def make_library(root: Path, books: dict[str, str], scenes: dict[str, str] | Non
 
 
 def span(**unit) -> SimpleNamespace:
-    (name, amount), = unit.items()
+    ((name, amount),) = unit.items()
     return SimpleNamespace(unit=name, amount=1 if name == "books" else amount)
 
 
-def make_stage(index: int, name: str, books: list[str], *, stage_span=None, every_tokens: int | None = 300,
-               kinds=("conflict", "gap"), attempt=0.0, repair=2.0, replay_frac=0.0, batch_packs=3, batch_tokens=256,
-               role_span=None, roles=ROLES) -> SimpleNamespace:
+def make_stage(
+    index: int,
+    name: str,
+    books: list[str],
+    *,
+    stage_span=None,
+    every_tokens: int | None = 300,
+    kinds=("conflict", "gap"),
+    attempt=0.0,
+    repair=2.0,
+    replay_frac=0.0,
+    batch_packs=3,
+    batch_tokens=256,
+    role_span=None,
+    roles=ROLES,
+) -> SimpleNamespace:
     scenes = SimpleNamespace(every_tokens=every_tokens, kinds=list(kinds), folder=f"stages/{name}")
     return SimpleNamespace(
-        index=index, name=name, sections=[("all", books)], span=stage_span or span(books="all"),
-        scenes=scenes if every_tokens else None, loop_loss=SimpleNamespace(attempt=attempt, repair=repair),
-        replay_frac=replay_frac, batch_packs=batch_packs,
-        roles={role: SimpleNamespace(span=role_span or span(epochs=1), batch_tokens=batch_tokens) for role in roles})
+        index=index,
+        name=name,
+        sections=[("all", books)],
+        span=stage_span or span(books="all"),
+        scenes=scenes if every_tokens else None,
+        loop_loss=SimpleNamespace(attempt=attempt, repair=repair),
+        replay_frac=replay_frac,
+        batch_packs=batch_packs,
+        roles={role: SimpleNamespace(span=role_span or span(epochs=1), batch_tokens=batch_tokens) for role in roles},
+    )
 
 
-def make_plan(stages: list[SimpleNamespace], *, seed: int = 7, context_tokens: int = 128, vocab_size: int = 512,
-              language: str = "en", roles=ROLES) -> SimpleNamespace:
-    return SimpleNamespace(seed=seed, language=language, context_tokens=context_tokens, roles=list(roles),
-                           tokenizer={"train": "bpe", "vocab_size": vocab_size}, stages=stages)
+def make_plan(
+    stages: list[SimpleNamespace],
+    *,
+    seed: int = 7,
+    context_tokens: int = 128,
+    vocab_size: int = 512,
+    language: str = "en",
+    roles=ROLES,
+) -> SimpleNamespace:
+    return SimpleNamespace(
+        seed=seed,
+        language=language,
+        context_tokens=context_tokens,
+        roles=list(roles),
+        tokenizer={"train": "bpe", "vocab_size": vocab_size},
+        stages=stages,
+    )
 
 
 def two_stages(root: Path) -> tuple[SimpleNamespace, Library]:
     """Three books, two stages, scenes of both kinds: enough for every rule to have work."""
-    scenes = "".join(scene_yaml(f"first-{i}", trigger) for i, trigger in enumerate(
-        ("phrase: bridge", "pattern: 'm[ai]rror'", "after: chapter", "phrase: nowhere at all", "phrase: lamp")))
+    scenes = "".join(
+        scene_yaml(f"first-{i}", trigger)
+        for i, trigger in enumerate(
+            ("phrase: bridge", "pattern: 'm[ai]rror'", "after: chapter", "phrase: nowhere at all", "phrase: lamp")
+        )
+    )
     books = {"alpha": make_prose(1, 60, chapter_every=12), "beta": make_prose(2, 40), "gamma": make_prose(3, 50)}
     library = make_library(root, books, {"first": scenes, "second": scenes.replace("first-", "second-")})
-    plan = make_plan([make_stage(0, "first", ["alpha", "beta"]),
-                      make_stage(1, "second", ["gamma"], replay_frac=0.2)])
+    plan = make_plan([make_stage(0, "first", ["alpha", "beta"]), make_stage(1, "second", ["gamma"], replay_frac=0.2)])
     return plan, library
 
 

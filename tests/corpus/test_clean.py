@@ -56,8 +56,10 @@ def test_newlines_and_characters_stay_what_they_are():
 def test_verse_tables_dialogue_and_lists_keep_their_lines():
     verse = "Tyger Tyger, burning bright,\nIn the forests of the night;\nWhat immortal hand or eye,"
     table = "Element        Weight   Symbol of the element as it is written\nHydrogen       1.008    H"
-    dialogue = ("Hylas: Good morrow, Philonous: I did not expect to find you abroad so early this day.\n"
-                "Philonous: It is indeed something unusual; but my thoughts were so taken up with it.")
+    dialogue = (
+        "Hylas: Good morrow, Philonous: I did not expect to find you abroad so early this day.\n"
+        "Philonous: It is indeed something unusual; but my thoughts were so taken up with it."
+    )
     steps = "1. Take the lamp from its place above the door and light it with the long match\n2. Wait"
     for block in (verse, table, dialogue, steps):
         assert clean(block, "plain").text == block + "\n\n"
@@ -65,8 +67,9 @@ def test_verse_tables_dialogue_and_lists_keep_their_lines():
 
 def test_hard_wrapped_lines_are_told_from_free_ones():
     assert not is_verse_or_table(WRAPPED.split("\n"))
-    assert is_verse_or_table(["A line that ends early enough for more", "words",
-                              "to have fitted there, as verse does it"])
+    assert is_verse_or_table(
+        ["A line that ends early enough for more", "words", "to have fitted there, as verse does it"]
+    )
 
 
 def test_markdown_headings_become_chapters():
@@ -77,18 +80,24 @@ def test_markdown_headings_become_chapters():
 
 
 def test_plain_chapters_in_english_russian_and_roman():
-    text = ("CHAPTER I. The River\n\nText.\n\nГЛАВА ВТОРАЯ\n\nText.\n\nXIV.\n\nText.\n\nPART THREE\n\n"
-            "Text.\n\nI am no title.\n\nMIX")
+    text = (
+        "CHAPTER I. The River\n\nText.\n\nГЛАВА ВТОРАЯ\n\nText.\n\nXIV.\n\nText.\n\nPART THREE\n\n"
+        "Text.\n\nI am no title.\n\nMIX"
+    )
     titles = [title for title, _ in clean(text, "plain").chapters]
     assert titles == ["CHAPTER I. The River", "ГЛАВА ВТОРАЯ", "XIV.", "PART THREE"]
 
 
 def test_a_play_becomes_turns():
-    play = ("# Hamlet\n\n### SCENE I. Elsinore.\n\n_Enter BERNARDO_\n\n**FIRST CLOWN**  \nWho's there?  \n"
-            "Stand! _Exit_\n\n**HENRY IV**  \nNay.")
+    play = (
+        "# Hamlet\n\n### SCENE I. Elsinore.\n\n_Enter BERNARDO_\n\n**FIRST CLOWN**  \nWho's there?  \n"
+        "Stand! _Exit_\n\n**HENRY IV**  \nNay."
+    )
     book = clean(play, "play")
-    assert book.text == ("Hamlet\n\nSCENE I. Elsinore.\n\n(Enter BERNARDO)\n\nFirst Clown: Who's there?\n"
-                         "Stand! (Exit)\n\nHenry IV: Nay.\n\n")
+    assert book.text == (
+        "Hamlet\n\nSCENE I. Elsinore.\n\n(Enter BERNARDO)\n\nFirst Clown: Who's there?\n"
+        "Stand! (Exit)\n\nHenry IV: Nay.\n\n"
+    )
     assert [title for title, _ in book.chapters] == ["Hamlet", "SCENE I. Elsinore."]
     assert cuts_of(book)["play_speaker"] == 2
 

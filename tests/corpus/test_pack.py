@@ -27,7 +27,11 @@ def test_text_flows_on_without_loss(packer, tmp_path):
     ids, segments = packs_of(packer, tmp_path)
     assert ids.tolist() == [[0, *range(1, 10)], [0, *range(10, 15), *range(1, 5)], [0, 5, 6, 7, 0, 0, 0, 0, 0, 0]]
     assert segments[["pack", "first_token", "tokens", "skip"]].tolist() == [
-        (0, 1, 9, 0), (1, 1, 5, 9), (1, 6, 4, 0), (2, 1, 3, 4)]
+        (0, 1, 9, 0),
+        (1, 1, 5, 9),
+        (1, 6, 4, 0),
+        (2, 1, 3, 4),
+    ]
     assert (packer.tokens, packer.padding_tokens) == (21, 6)
 
 

@@ -10,7 +10,7 @@ def test_passages_are_whole_paragraphs_of_about_the_target_size():
     book = clean(make_prose(1, 200, chapter_every=30), "plain")
     passages = make_passages(book)
     sizes = [p.end - p.start for p in passages]
-    assert all(book.text[:p.start].endswith("\n\n") for p in passages[1:])
+    assert all(book.text[: p.start].endswith("\n\n") for p in passages[1:])
     assert max(sizes) < 1800 and 600 < sum(sizes) / len(sizes) < 1300
     assert [p.chapter for p in passages] == sorted(p.chapter for p in passages)
     assert passages[-1].chapter == len(book.chapters) - 1
@@ -19,8 +19,11 @@ def test_passages_are_whole_paragraphs_of_about_the_target_size():
 def test_a_long_paragraph_is_a_passage_alone():
     long = "word " * 800
     book = clean(f"{'Short one. ' * 30}\n\n{long}\n\nAfter.", "plain")
-    assert [book.text[p.start:p.end].strip() for p in make_passages(book)] == [
-        ("Short one. " * 30).strip(), long.strip(), "After."]
+    assert [book.text[p.start : p.end].strip() for p in make_passages(book)] == [
+        ("Short one. " * 30).strip(),
+        long.strip(),
+        "After.",
+    ]
 
 
 def test_five_percent_are_held_out_by_hash_and_never_the_first():

@@ -58,14 +58,20 @@ def test_a_full_disk_is_a_disk_error_and_leaves_nothing(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["stages"]
 
 
-@pytest.mark.parametrize("change", [
-    lambda plan: setattr(plan, "seed", 8), lambda plan: setattr(plan, "context_tokens", 64),
-    lambda plan: setattr(plan.stages[1], "replay_frac", 0.3), lambda plan: setattr(plan.stages[0], "name", "other"),
-    lambda plan: setattr(plan.stages[0].loop_loss, "attempt", 0.1),
-    lambda plan: setattr(plan.stages[0].scenes, "every_tokens", 301),
-    lambda plan: setattr(plan.stages[0], "batch_packs", 5),
-    lambda plan: setattr(plan.stages[0].roles["student"], "batch_tokens", 128),
-    lambda plan: setattr(plan.stages[1], "sections", [("all", ["beta", "gamma"])])])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plan: setattr(plan, "seed", 8),
+        lambda plan: setattr(plan, "context_tokens", 64),
+        lambda plan: setattr(plan.stages[1], "replay_frac", 0.3),
+        lambda plan: setattr(plan.stages[0], "name", "other"),
+        lambda plan: setattr(plan.stages[0].loop_loss, "attempt", 0.1),
+        lambda plan: setattr(plan.stages[0].scenes, "every_tokens", 301),
+        lambda plan: setattr(plan.stages[0], "batch_packs", 5),
+        lambda plan: setattr(plan.stages[0].roles["student"], "batch_tokens", 128),
+        lambda plan: setattr(plan.stages[1], "sections", [("all", ["beta", "gamma"])]),
+    ],
+)
 def test_what_decides_packs_decides_the_hash(tmp_path, change):
     plan, library = two_stages(tmp_path)
     (tmp_path / "stages/other").mkdir()
@@ -99,18 +105,20 @@ def test_a_given_tokenizer_is_used_as_it_is_and_found_again(tmp_path):
 def test_scenes_stand_where_they_are_triggered(prepared):
     _, _, corpus = prepared
     records = corpus.shard(0).scenes
-    texts = {book["id"]: (corpus.folder / "books" / f"{book['id']}.txt").read_bytes().decode()
-             for book in corpus.manifest["books"]}
+    texts = {
+        book["id"]: (corpus.folder / "books" / f"{book['id']}.txt").read_bytes().decode()
+        for book in corpus.manifest["books"]
+    }
     triggers = {"first-0": "bridge", "first-1": "mirror", "first-4": "lamp"}
     seen = set()
     for record in records:
         text = texts[record["book"]]
-        paragraph = text[record["offset"]:text.find("\n\n", record["offset"])]
+        paragraph = text[record["offset"] : text.find("\n\n", record["offset"])]
         if record["matched"] and record["id"] in triggers:
             assert triggers[record["id"]] in paragraph.lower()
             seen.add(record["id"])
         if record["id"] == "first-2":
-            assert text[record["offset"] + len(paragraph) + 2:].startswith("CHAPTER")
+            assert text[record["offset"] + len(paragraph) + 2 :].startswith("CHAPTER")
         if record["id"] == "first-3":
             assert not record["matched"]
     ids = [record["id"] for record in records]
@@ -137,8 +145,8 @@ def test_a_scene_follows_its_paragraph_in_one_pack(prepared, tmp_path):
     assert len(shard.scenes) > 10
     for record in shard.scenes:
         place = (record["pack"], record["first_token"])
-        at, = (i for i, s in enumerate(segments) if (s["pack"], s["first_token"]) == place)
-        unit = segments[at:at + (3 if record["removed"] else 2)]
+        (at,) = (i for i, s in enumerate(segments) if (s["pack"], s["first_token"]) == place)
+        unit = segments[at : at + (3 if record["removed"] else 2)]
         assert unit["pack"].tolist() == [record["pack"]] * len(unit)
         assert unit["kind"].tolist() == [0] * (len(unit) - 1) + [1]
         assert unit[0]["start"] == record["offset"] and unit[-1]["tokens"] == record["tokens"]
@@ -158,8 +166,9 @@ def test_held_out_text_is_in_no_pack_and_splits_have_shares(prepared):
         ranges = [(s["source"], s["start"], s["end"]) for s in corpus.shard(index).segments() if s["kind"] == 0]
         books = [book["id"] for book in corpus.manifest["books"]]
         for passage in passages:
-            assert not any(books[k] == passage["book"] and s < passage["end"] and e > passage["start"]
-                           for k, s, e in ranges)
+            assert not any(
+                books[k] == passage["book"] and s < passage["end"] and e > passage["start"] for k, s, e in ranges
+            )
 
 
 def test_items_ask_what_training_asked(prepared):
@@ -200,7 +209,7 @@ def test_epochs_repeat_the_packs(tmp_path):
     packs = corpus.manifest["stages"][0]["packs"]
     assert corpus.phase_rows(0, "books") == 3 * packs
     digests = list(corpus.phase_digests(0, "books"))
-    assert digests[:packs] == digests[packs:2 * packs] == digests[2 * packs:]
+    assert digests[:packs] == digests[packs : 2 * packs] == digests[2 * packs :]
 
 
 def test_each_role_reads_its_packs_once_in_order(prepared):
@@ -208,8 +217,12 @@ def test_each_role_reads_its_packs_once_in_order(prepared):
     entry = corpus.manifest["stages"][0]["phases"]["roles"]
     assert entry["steps"] > 1
     for role, name in enumerate(ROLES):
-        fed = [corpus.locate(0, "roles", row) for batch in corpus.batches(0, "roles")
-               for row, group in zip(batch.rows_B, batch.group_B, strict=True) if group == role]
+        fed = [
+            corpus.locate(0, "roles", row)
+            for batch in corpus.batches(0, "roles")
+            for row, group in zip(batch.rows_B, batch.group_B, strict=True)
+            if group == role
+        ]
         assert fed == [(0, int(pack), role) for pack in corpus.shard(0).packs_of_role(role)]
         assert len(fed) == entry["rows_by_role"][name]
 
@@ -244,11 +257,17 @@ def test_a_repeated_passage_is_contaminated_and_stays_out(tmp_path):
         assert sum(stage["held_out"][split]["passages"] for split in SPLITS) == len(passages) - stage["contaminated"]
 
 
-@pytest.mark.parametrize(("books", "told"), [
-    ({"alpha": "word"}, "book 'alpha' is empty after cleaning"),
-    ({"alpha": "*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\n*** END OF THE PROJECT GUTENBERG EBOOK X ***"},
-     "book 'alpha' is empty"),
-    ({"alpha": "\n\n  \n"}, "'alpha'")])
+@pytest.mark.parametrize(
+    ("books", "told"),
+    [
+        ({"alpha": "word"}, "book 'alpha' is empty after cleaning"),
+        (
+            {"alpha": "*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\n*** END OF THE PROJECT GUTENBERG EBOOK X ***"},
+            "book 'alpha' is empty",
+        ),
+        ({"alpha": "\n\n  \n"}, "'alpha'"),
+    ],
+)
 def test_a_book_of_nothing(tmp_path, books, told):
     plan = make_plan([make_stage(0, "one", ["alpha"], every_tokens=None)])
     with pytest.raises(OntogenyError, match=told):
@@ -289,8 +308,20 @@ def test_the_manifest_is_json_with_the_declared_keys(prepared):
     assert manifest.keys() >= {"version", "corpus_hash", "language", "context_tokens", "tokenizer", "books", "stages"}
     assert manifest["tokenizer"].keys() >= {"fingerprint", "vocab_size", "bytes_per_token"}
     for stage in manifest["stages"]:
-        assert stage.keys() >= {"name", "books", "packs", "tokens", "padding_tokens", "utilisation", "bytes", "scenes",
-                                "warnings", "phases", "held_out", "items"}
+        assert stage.keys() >= {
+            "name",
+            "books",
+            "packs",
+            "tokens",
+            "padding_tokens",
+            "utilisation",
+            "bytes",
+            "scenes",
+            "warnings",
+            "phases",
+            "held_out",
+            "items",
+        }
         assert stage["phases"].keys() == {"books", "replay", "roles"}
         assert 0.7 < stage["utilisation"] <= 1
     assert manifest["stages"][1]["phases"]["replay"]["rows"] == int(0.2 * manifest["stages"][1]["packs"])

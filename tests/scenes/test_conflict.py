@@ -50,14 +50,17 @@ def test_all_faults_come_at_once_with_their_lines(tmp_path):
     assert all("scenes.yaml:" in fault.where for fault in caught.value.faults)
 
 
-@pytest.mark.parametrize(("change", "told"), [
-    (("{phrase: electron}", "{pattern: '(open'}"), "compiles"),
-    (("span: repair", "span: reflection"), "span: repair"),
-    (("foil: At a point.", "foil: Around, not at."), "differs from resolution_expected"),
-    (("level: school", "level: !!python/object:os.system school"), "tag"),
-    (("id: orbitals", "id: Orbitals here"), "id"),
-    (("text: \"Where is it?\"", "text: \"\""), "text"),
-])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("{phrase: electron}", "{pattern: '(open'}"), "compiles"),
+        (("span: repair", "span: reflection"), "span: repair"),
+        (("foil: At a point.", "foil: Around, not at."), "differs from resolution_expected"),
+        (("level: school", "level: !!python/object:os.system school"), "tag"),
+        (("id: orbitals", "id: Orbitals here"), "id"),
+        (('text: "Where is it?"', 'text: ""'), "text"),
+    ],
+)
 def test_one_fault(tmp_path, change, told):
     with pytest.raises(LibraryError, match=told):
         load(tmp_path, GOOD.replace(*change))
@@ -84,6 +87,8 @@ def test_shipped_scenes_load():
 def test_scenes_need_no_torch():
     import subprocess
 
-    code = ("import sys, ontogeny.scenes.gap, ontogeny.scenes.conflict, ontogeny.corpus.prepare, ontogeny.corpus.proof;"
-            "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)")
+    code = (
+        "import sys, ontogeny.scenes.gap, ontogeny.scenes.conflict, ontogeny.corpus.prepare, ontogeny.corpus.proof;"
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0

@@ -15,24 +15,31 @@ from ontogeny.scenes.gap import (
 from ontogeny.scenes.language import ENGLISH
 from ontogeny.scenes.shape import render
 
-PARAGRAPH = ("The plant stands in the dark room. So its leaves turn slowly towards the small window. "
-             "The gardener moves it every evening.\n\n")
-POOL = ["So the water went down into the pipe again.", "But he did not go to the old house at all that day.",
-        "Therefore it was closed.", "So the boats of the village came back before the great storm."]
+PARAGRAPH = (
+    "The plant stands in the dark room. So its leaves turn slowly towards the small window. "
+    "The gardener moves it every evening.\n\n"
+)
+POOL = [
+    "So the water went down into the pipe again.",
+    "But he did not go to the old house at all that day.",
+    "Therefore it was closed.",
+    "So the boats of the village came back before the great storm.",
+]
 
 
 def gap_of(paragraph=PARAGRAPH, pool=POOL, seed="a", language="en"):
-    return make_gap_scene(paragraph, pool, language=language, scene_id="gap-1", field="f", level="l",
-                          rng=random.Random(seed))
+    return make_gap_scene(
+        paragraph, pool, language=language, scene_id="gap-1", field="f", level="l", rng=random.Random(seed)
+    )
 
 
 def test_the_repair_is_the_removed_text_to_the_character():
     gap = gap_of()
     question, attempt, objection, repair = gap.scene.turns
-    assert PARAGRAPH[gap.start:gap.end] == f" {repair.text}" == " So its leaves turn slowly towards the small window."
-    assert render(gap.scene)[-1].text == PARAGRAPH[gap.start:gap.end] + "\n\n"
+    assert PARAGRAPH[gap.start : gap.end] == f" {repair.text}" == " So its leaves turn slowly towards the small window."
+    assert render(gap.scene)[-1].text == PARAGRAPH[gap.start : gap.end] + "\n\n"
     assert gap.scene.resolution_expected == repair.text and gap.scene.foil == attempt.text in POOL
-    assert "The plant stands in the dark room" in question.text
+    assert "plant stands in the dark room" in question.text
     assert "The gardener moves it every evening" in question.text
     assert repair.text not in question.text + objection.text
 
@@ -64,23 +71,32 @@ def test_no_gap_without_a_linking_sentence_or_an_attempt():
 def test_verse_keeps_its_lines():
     verse = "Hamlet: He was a man.\nSo take him all in all as he is told,\nI shall not look. The ghost comes.\n\n"
     gap = gap_of(verse, ["So the boats came home before the great storm."])
-    assert verse[gap.start:gap.end] == gap.scene.turns[3].text
+    assert verse[gap.start : gap.end] == gap.scene.turns[3].text
     assert gap.scene.turns[3].text == "\nSo take him all in all as he is told,\nI shall not look."
-    assert "".join(piece.text for piece in render(gap.scene)).endswith(f"Reformulator:{verse[gap.start:gap.end]}\n\n")
+    assert "".join(piece.text for piece in render(gap.scene)).endswith(f"Reformulator:{verse[gap.start : gap.end]}\n\n")
 
 
-@pytest.mark.parametrize(("sentence", "word"), [
-    ("Therefore it is so.", "therefore"), ("“But no,” he said.", "but"), ("He fell, because it was dark.", "because"),
-    ("And so it ended.", "and so"), ("Sofia came.", None), ("The hen sat.", None)])
+@pytest.mark.parametrize(
+    ("sentence", "word"),
+    [
+        ("Therefore it is so.", "therefore"),
+        ("“But no,” he said.", "but"),
+        ("He fell, because it was dark.", "because"),
+        ("And so it ended.", "and so"),
+        ("Sofia came.", None),
+        ("The hen sat.", None),
+    ],
+)
 def test_connectives(sentence, word):
     assert connective_of(sentence, "en") == word
 
 
 def test_russian():
-    paragraph = ("Растение стоит в тёмной комнате. Поэтому листья медленно тянутся к окну. "
-                 "Садовник поворачивает горшок.\n\n")
+    paragraph = (
+        "Растение стоит в тёмной комнате. Поэтому листья медленно тянутся к окну. Садовник поворачивает горшок.\n\n"
+    )
     gap = gap_of(paragraph, ["Поэтому вода снова ушла в трубу до вечера."], language="ru")
-    assert paragraph[gap.start:gap.end] == " Поэтому листья медленно тянутся к окну."
+    assert paragraph[gap.start : gap.end] == " Поэтому листья медленно тянутся к окну."
     assert "«садовник» и «поворачивает»" in gap.scene.turns[2].text
     assert "".join(p.text for p in render(gap.scene)).startswith("Учитель: ")
 
@@ -88,5 +104,9 @@ def test_russian():
 def test_sentences_end_where_they_end():
     text = 'Mr. Smith (c. 1415) said "Go." He went! J. S. Bach, e.g. in Leipzig, stayed… Then "why?" she asked.'
     assert [s.text for s in split_sentences(text)] == [
-        'Mr. Smith (c. 1415) said "Go."', "He went!", "J. S. Bach, e.g. in Leipzig, stayed…", 'Then "why?" she asked.']
-    assert all(text[s.start:s.end] == s.text for s in split_sentences(text))
+        'Mr. Smith (c. 1415) said "Go."',
+        "He went!",
+        "J. S. Bach, e.g. in Leipzig, stayed…",
+        'Then "why?" she asked.',
+    ]
+    assert all(text[s.start : s.end] == s.text for s in split_sentences(text))
