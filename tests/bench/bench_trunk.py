@@ -3,8 +3,8 @@
     python -m tests.bench.bench_trunk [--steps 8] [--rounds 6] [--large]
 
 The bare loop has the same model, packs, batches, AdamW and clipping, and nothing else: no DeepSpeed, no record of what
-was fed, no agreement, no metrics. Also told: the share of a step spent waiting for its batch, and the seconds between the
-last step of a stage and the first of the next, probes aside."""
+was fed, no agreement, no metrics. Also told: the share of a step spent waiting for its batch, and the seconds between
+the last step of a stage and the first of the next, probes aside."""
 
 from __future__ import annotations
 
