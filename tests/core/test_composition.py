@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import pytest
@@ -390,7 +391,7 @@ def test_any_genome_is_loaded_or_told(project, changes):
         try:
             for part in path[:-1]:
                 parent = parent[part]
-            parent[path[-1]] = scrap
+            parent[path[-1]] = copy.deepcopy(scrap)  # a later change may reach into it
         except (TypeError, KeyError, IndexError):
             continue
     try:
