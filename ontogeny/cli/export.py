@@ -23,11 +23,8 @@ def export(
     out: Annotated[Path | None, typer.Option("--out", help="Where to; ./<run>-<stage>[-<role>] if not given.")] = None,
 ) -> None:
     """Copy a stage's model, a role's adapter, or both merged, into a folder of its own."""
-    import shutil
-
     from ontogeny.cli.shared import existing_run
     from ontogeny.core.errors import Fault, RunError, closest
-    from ontogeny.core.run import publish_folder, remove_tree
 
     directory = existing_run(run)
     stages = {
@@ -67,15 +64,23 @@ def export(
                 "choose another --out",
             )
         )
-    final = final.absolute()
+    print(_write(stages[stage], role, merge, final.absolute()))
+
+
+def _write(stage: Path, role: str, merge: bool, final: Path) -> Path:
+    """Makes the folder aside and lets it appear whole."""
+    import shutil
+
+    from ontogeny.core.run import publish_folder, remove_tree
+
     aside = final.with_name(f".{final.name}.tmp")
     remove_tree(aside)
     if merge:
-        _write_merged(stages[stage] / "model", stages[stage] / "adapters" / role, aside)
+        _write_merged(stage / "model", stage / "adapters" / role, aside)
     else:
-        shutil.copytree(stages[stage] / "adapters" / role if role else stages[stage] / "model", aside)
+        shutil.copytree(stage / "adapters" / role if role else stage / "model", aside)
     publish_folder(aside, final)
-    print(final)
+    return final
 
 
 def _write_merged(model_folder: Path, adapter: Path, out: Path) -> None:

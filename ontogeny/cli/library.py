@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
 from ontogeny.cli.shared import Json, Libraries, print_json
@@ -20,20 +18,10 @@ def list_books(
     libraries: Libraries = None, level: str = typer.Option("", help="Only this level."), json: Json = False
 ) -> None:
     """List the books of the nearest catalogue: id, level, field, form, licence, title."""
-    from ontogeny.core.errors import Fault, LibraryError
-    from ontogeny.core.library import CATALOGUE, find_root, load_library
+    from ontogeny.cli.shared import nearest_root
+    from ontogeny.core.library import load_library
 
-    root = find_root(Path.cwd())
-    if root is None:
-        raise LibraryError(
-            Fault(
-                "no library stands near.",
-                str(Path.cwd()),
-                f"no {CATALOGUE} at or above it",
-                f"a folder that holds {CATALOGUE}",
-                "change into the project's folder",
-            )
-        )
+    root = nearest_root()
     entries = [
         entry for entry in load_library(root, tuple(libraries or ())).entries.values() if level in ("", entry.level)
     ]

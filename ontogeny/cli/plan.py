@@ -30,7 +30,8 @@ def plan(genome: GenomeFile, overrides: Overrides = None, libraries: Libraries =
 
 def told(plan: Plan) -> str:
     """A plan for a person; '~' marks what the prepared corpus will make exact."""
-    from ontogeny.core.units import counted, lasting
+    from ontogeny.core.units import counted
+    from ontogeny.report.figures import duration
 
     about = "~" if plan.estimate else ""
     lines = [
@@ -40,7 +41,7 @@ def told(plan: Plan) -> str:
         f"world {plan.world.ranks} rank(s) x {plan.world.threads_per_rank} thread(s), {plan.world.device}, "
         f"ZeRO {plan.genome.machine.zero_stage}, {plan.micro_batch_packs} packs a micro-batch",
         f"memory ~{plan.memory.total_gib:.2f} GiB a rank"
-        + (f"   training ~{lasting(seconds)}" if (seconds := plan.time_s()) is not None else ""),
+        + (f"   training ~{duration(seconds)}" if (seconds := plan.time_s()) is not None else ""),
         f"trained tokens {about}{counted(plan.trained_tokens)}",
     ]
     for stage in plan.stages:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 
 import typer
 
@@ -57,23 +56,11 @@ def show(scene_id: str = typer.Argument(metavar="ID"), language: str = Language,
 
 
 def _scenes(language: str) -> list:
-    from ontogeny.core.errors import Fault, LibraryError
-    from ontogeny.core.library import CATALOGUE, find_root
+    from ontogeny.cli.shared import nearest_root
     from ontogeny.scenes.conflict import load_scenes
 
-    root = find_root(Path.cwd())
-    if root is None:
-        raise LibraryError(
-            Fault(
-                "no library stands near.",
-                str(Path.cwd()),
-                f"no {CATALOGUE} at or above it",
-                f"a folder that holds {CATALOGUE}",
-                "change into the project's folder",
-            )
-        )
     return [
         (path.parent.name, scene)
-        for path in sorted((root / "stages").glob("*/scenes.yaml"))
+        for path in sorted((nearest_root() / "stages").glob("*/scenes.yaml"))
         for scene in load_scenes(path, language)
     ]

@@ -131,3 +131,24 @@ def existing_run(path: Path) -> RunDirectory:
             )
         )
     return run
+
+
+def nearest_root() -> Path:
+    """The folder at or above the working one that holds the catalogue.
+
+    Raises: LibraryError where there is none."""
+    from ontogeny.core.errors import Fault, LibraryError
+    from ontogeny.core.library import CATALOGUE, find_root
+
+    root = find_root(Path.cwd())
+    if root is None:
+        raise LibraryError(
+            Fault(
+                "no library stands near.",
+                str(Path.cwd()),
+                f"no {CATALOGUE} at or above it",
+                f"a folder that holds {CATALOGUE}",
+                "change into the project's folder",
+            )
+        )
+    return root
