@@ -18,7 +18,7 @@ from ontogeny.core.errors import Fault, GenomeError, OntogenyError, closest
 from ontogeny.core.hashes import canonical_json, chain_root, file_sha256, seed_of, sha256_hex
 from ontogeny.core.schedule import Schedule, make_schedule
 from ontogeny.core.schema import Trunk
-from ontogeny.core.units import bits_per_byte, counted, lasting
+from ontogeny.core.units import bits_per_byte, counted
 
 
 @given(st.text(max_size=5), st.lists(st.binary(max_size=40), max_size=6))
@@ -167,4 +167,3 @@ def test_the_closest_word():
 def test_units():
     assert bits_per_byte(math.log(2) * 12, 4) == pytest.approx(3.0)
     assert counted(1234567.4) == "1,234,567"
-    assert [lasting(s) for s in (0, 59.4, 59.6, 185, 7800)] == ["0 s", "59 s", "1 min 0 s", "3 min 5 s", "2 h 10 min"]

@@ -22,12 +22,13 @@ def corpus(tmp_path):
     tokenizer.add_special_tokens([AddedToken("<s>", special=True)])
     (tmp_path / "tokenizer").mkdir()
     tokenizer.save(str(tmp_path / "tokenizer" / "tokenizer.json"))
-    return SimpleNamespace(folder=tmp_path)
+    return SimpleNamespace(folder=tmp_path, role_names=[])
 
 
 def learner(corpus, rank: int, world: int, micro: int) -> Learner:
     """A learner that has entered a phase, as far as splitting goes."""
     plan = SimpleNamespace(
+        roles=(),
         genome=SimpleNamespace(model=SimpleNamespace(precision="fp32")),
         micro_batch_packs=micro,
         role_micro_batch_packs=micro,
