@@ -8,7 +8,7 @@ LN2 = math.log(2.0)
 GIB = 1 << 30
 
 
-def bits_per_byte(nats: float, utf8_bytes: int) -> float:
+def bits_per_byte(nats: float, utf8_bytes: float) -> float:
     """nats / ln 2 / bytes of the scored text in UTF-8."""
     return nats / LN2 / utf8_bytes
 

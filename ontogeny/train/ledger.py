@@ -21,7 +21,7 @@ from ontogeny.core.errors import DiskError
 from ontogeny.core.hashes import file_sha256
 from ontogeny.core.plan import Plan
 from ontogeny.core.run import RunDirectory, disk_faults, publish_folder, remove_tree, truncate, write_json
-from ontogeny.core.units import LN2
+from ontogeny.core.units import bits_per_byte
 from ontogeny.train.learner import Learner, StepMetrics
 
 KEPT_CHECKPOINTS = 2
@@ -105,7 +105,7 @@ class Ledger:
             "step": cursor.step,
             "tokens_seen": self.tokens_seen,
             "loss_nats": loss if roles else loss.get("trunk"),
-            "bits_per_byte": sum(sums.nats.values()) / LN2 / sums.text_bytes if sums.text_bytes else None,
+            "bits_per_byte": bits_per_byte(sum(sums.nats.values()), sums.text_bytes) if sums.text_bytes else None,
             "lr": metrics.lr if roles else metrics.lr["trunk"],
             "grad_norm": metrics.grad_norm if roles else metrics.grad_norm.get("trunk"),
             "tokens_per_s": sums.tokens / seconds if seconds > 0 else None,
