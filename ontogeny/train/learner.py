@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import logging
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -119,7 +120,8 @@ class Learner:
             model=model, optimizer=optimizer, config=self._config(stage, kind), dist_init_required=False
         )
         self.optimizer = optimizer
-        optimizer.partitioned = self.world > 1 and self.engine.optimizer is not optimizer
+        optimizer.partitioned = self.world > 1 and self.engine.zero_optimization()
+        optimizer.awake = True
 
     def _config(self, stage: StagePlan, kind: str) -> dict[str, Any]:
         machine = self.plan.genome.machine
@@ -229,6 +231,8 @@ class Learner:
             group["lr"] = metrics.lr[group["name"]] = schedules[group["name"]].rate(cursor.step)
         self.engine.step()
         metrics.grad_norm = dict(self.optimizer.grad_norms)
+        if getattr(self.engine.optimizer, "overflow", False):  # DeepSpeed left the step out, in bf16
+            metrics.grad_norm = dict.fromkeys(metrics.lr, math.inf)
 
     def save(self, folder: Path, state: dict[str, Any]) -> None:
         """The engine's part of a checkpoint, written by all ranks into one temporary folder."""

@@ -1,4 +1,4 @@
-"""One undisturbed life for all tests of this folder; they run on one worker, one after another."""
+"""One undisturbed life for all tests of this folder, which run one after another (`launch/test`)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from tests.launch.lives import SPROUT, call
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
-        if "tests/launch/" in item.nodeid:
-            item.add_marker(pytest.mark.xdist_group("launch"))
     items.sort(key=lambda item: "launch/test_smollm2" in item.nodeid)  # the longest, last
 
 

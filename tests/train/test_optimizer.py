@@ -25,9 +25,16 @@ def groups_of(parameters, keyed: bool) -> list[dict]:
     ]
 
 
+def awake(groups: list[dict]) -> GroupClippedAdamW:
+    """The optimizer as an engine that stands has it."""
+    optimizer = GroupClippedAdamW(groups)
+    optimizer.awake = True
+    return optimizer
+
+
 def test_each_group_is_clipped_by_its_own_norm_and_stepped_as_adamw():
     ours, theirs = made(), made()
-    mine = GroupClippedAdamW(groups_of(ours, keyed=True))
+    mine = awake(groups_of(ours, keyed=True))
     plain = torch.optim.AdamW(groups_of(theirs, keyed=False), betas=BETAS, fused=False, foreach=False)
     chance = torch.Generator().manual_seed(2)
     for step in range(10):
@@ -48,7 +55,7 @@ def test_each_group_is_clipped_by_its_own_norm_and_stepped_as_adamw():
 def test_one_roles_spike_leaves_another_alone():
     calm, spiked = made(), made()
     for parameters, scale in ((calm, 1.0), (spiked, 1e6)):
-        optimizer = GroupClippedAdamW(groups_of(parameters, keyed=True))
+        optimizer = awake(groups_of(parameters, keyed=True))
         for name in CLIPS:
             for one in parameters[name]:
                 one.grad = torch.ones_like(one) * (scale if name == "teacher" else 1.0)
@@ -62,9 +69,7 @@ def test_one_roles_spike_leaves_another_alone():
 
 def test_groups_of_one_name_are_clipped_together():
     first, second = torch.nn.Parameter(torch.zeros(4)), torch.nn.Parameter(torch.zeros(4))
-    optimizer = GroupClippedAdamW(
-        [{"params": [one], "name": "trunk", "clip_norm": 1.0, "lr": 1e-3} for one in (first, second)]
-    )
+    optimizer = awake([{"params": [one], "name": "trunk", "clip_norm": 1.0, "lr": 1e-3} for one in (first, second)])
     first.grad, second.grad = torch.full((4,), 3.0), torch.full((4,), 4.0)
     optimizer.step()
     assert optimizer.grad_norms == pytest.approx({"trunk": 10.0})
@@ -74,10 +79,26 @@ def test_groups_of_one_name_are_clipped_together():
 def test_a_group_without_gradients_is_left_alone():
     parameters = made()
     before = copy.deepcopy(parameters)
-    optimizer = GroupClippedAdamW(groups_of(parameters, keyed=True))
+    optimizer = awake(groups_of(parameters, keyed=True))
     for one in parameters["student"]:
         one.grad = torch.ones_like(one)
     optimizer.step()
     assert set(optimizer.grad_norms) == {"student"}
     assert all(torch.equal(one, other) for one, other in zip(parameters["trunk"], before["trunk"], strict=True))
     assert not any(torch.equal(one, other) for one, other in zip(parameters["student"], before["student"], strict=True))
+
+
+def test_the_step_that_an_engine_takes_while_it_is_built_counts_for_nothing():
+    parameters = made()
+    before = copy.deepcopy(parameters)
+    optimizer = GroupClippedAdamW(groups_of(parameters, keyed=True))
+    for name in CLIPS:
+        for one in parameters[name]:
+            one.grad = torch.zeros_like(one)
+    optimizer.step()
+    assert not optimizer.state
+    assert all(
+        torch.equal(one, other)
+        for name in CLIPS  # no weight has decayed
+        for one, other in zip(parameters[name], before[name], strict=True)
+    )
