@@ -22,11 +22,11 @@ def sprout(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def golden():
-    """A function: the golden value of a name; where goldens are to be updated, the value given becomes it."""
+    """A function: the golden value of a name; where goldens are to be updated, the value given (if any) becomes it."""
 
     def of(name: str, now: Any) -> Any:
         path = HERE / f"{name}.json"
-        if os.environ.get("ONTOGENY_UPDATE_GOLDEN") == "1":
+        if now is not None and os.environ.get("ONTOGENY_UPDATE_GOLDEN") == "1":
             path.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
         return json.loads(path.read_text("utf-8"))
 
