@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -18,21 +17,13 @@ from tests.launch.lives import (
     call,
     events,
     kill_all,
+    prepared_copy,
     processes_of,
     start,
     wait_for,
 )
 
 PHASES = [(stage, phase) for stage in ("primer", "lexicon") for phase in ("books", "replay", "roles", "measure")]
-
-
-def prepared_copy(grown: Path, run: Path) -> Path:
-    """A run as `ontogeny prepare` leaves it, from one already prepared."""
-    run.mkdir(parents=True)
-    for name in ("genome.yaml", "plan.json"):
-        shutil.copy(grown / name, run / name)
-    shutil.copytree(grown / "corpus", run / "corpus")
-    return run
 
 
 def entered(run: Path, stage: str, phase: str, since: int) -> bool:
