@@ -88,7 +88,7 @@ def _book_bytes(loaded: LoadedGenome) -> dict[str, int]:
     sizes: dict[str, int] = {}
     faults: list[Fault] = []
     stages = [stage for stage in loaded.genome.stages if stage.span.unit != "tokens"]
-    for book in dict.fromkeys(book for stage in stages for section in stage.sections for book in section.books):
+    for book in dict.fromkeys(book for stage in stages for section in stage.sections for book in section.book_ids):
         try:
             text = read_source(loaded.library.entries[book], loaded.library.root).text
             sizes[book] = len(text.encode("utf-8"))

@@ -20,7 +20,10 @@ class LibraryEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="the name genomes use")
-    source: str = Field(description="package:DIST/PATH#SELECTOR or file:PATH", pattern=r"^(package|file):.+")
+    source: str = Field(
+        description="package:DIST/PATH#SELECTOR, file:PATH, https://..., gutenberg:ID or hf:DATASET[:CONFIG]#SPLIT",
+        pattern=r"^(package|file|https?|gutenberg|hf):.+",
+    )
     title: str
     author: str
     language: str = Field(min_length=2, max_length=3, description="ISO 639 code")
@@ -29,6 +32,8 @@ class LibraryEntry(BaseModel):
     form: str = Field(description="reader, textbook, play, dialogue, ...")
     licence: str = Field(description="SPDX id where one exists")
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    bytes: int | None = Field(default=None, ge=0, description="of the raw file, pinned by `library lock`")
+    skip_rules: list[str] = Field(default=[], description="rules of cleaning that leave this book alone")
 
 
 RESTRICTING = ("NC", "ND", "SA", "GFDL", "ODBL")

@@ -75,6 +75,7 @@ class StagePlan:
     seeds: dict[str, int]
     sections: tuple[tuple[str, tuple[str, ...]], ...]
     span: Span
+    reading: str
     scenes: ScenePlan | None
     loop_loss: LoopLoss
     trunk: Trunk
@@ -108,6 +109,7 @@ class Plan:
     language: str
     context_tokens: int
     tokenizer: dict[str, Any]
+    skip_rules: tuple[str, ...]
     roles: tuple[str, ...]
     model: ModelFacts
     world: World
@@ -177,6 +179,7 @@ def make_plan(
         language=genome.language,
         context_tokens=genome.model.context_tokens,
         tokenizer=genome.model.tokenizer.model_dump(),
+        skip_rules=tuple(sorted(genome.cleaning.skip_rules)),
         roles=tuple(genome.roles),
         model=model,
         world=world,
@@ -251,13 +254,14 @@ def _stage_plan(
     scenes = None
     if stage.scenes:
         scenes = ScenePlan(stage.scenes.every_tokens, tuple(stage.scenes.kinds), stage.use or "")
-    books = [book for section in stage.sections for book in section.books]
+    books = [book for section in stage.sections for book in section.book_ids]
     return StagePlan(
         index=index,
         name=stage.name,
         seeds={purpose: seed_of(genome.seed, stage.name, purpose) for purpose in ("scenes", "replay", "probes")},
-        sections=tuple((section.name, tuple(section.books)) for section in stage.sections),
+        sections=tuple((section.name, tuple(section.book_ids)) for section in stage.sections),
         span=stage.span,
+        reading=stage.reading,
         scenes=scenes,
         loop_loss=stage.loop_loss,
         trunk=stage.trunk,
@@ -281,7 +285,7 @@ def _estimated(stage: Stage, genome: Genome, book_bytes: Mapping[str, int], inde
     context = genome.model.context_tokens
     size = getattr(genome.model.tokenizer, "vocab_size", 32768)
     bytes_per_token = 3.4 + (math.log2(size) - 12) / 3  # measured: 3.4 at 4k, 4.4 at 32k
-    books = [book for section in stage.sections for book in section.books]
+    books = [book for section in stage.sections for book in section.book_ids]
     held = 0.95 * sum(book_bytes.get(book, 0) for book in books) / bytes_per_token
     tokens = stage.span.amount if stage.span.unit == "tokens" else round(held) * stage.span.amount
     rows = max(1, math.ceil(tokens / (context - 1)))

@@ -157,11 +157,38 @@ class Role(Optimised):
     inherit: Literal["continue", "fresh"] = Field("continue", description="start from the stage before, or anew")
 
 
+class Slot(Part):
+    """Books by structure, not by title: resolved against the catalogue by `ontogeny library lock`."""
+
+    field: str | None = Field(None, description="field of knowledge, or any")
+    level: str | None = Field(None, description="level, or any")
+    form: str | None = Field(None, description="form, or any")
+    count: Positive = Field(description="how many books")
+
+
 class Section(Part):
-    """A field of knowledge: books in order."""
+    """A field of knowledge: books in order, or a slot that a lock fills with books."""
 
     name: str = Field(min_length=1)
-    books: list[str] = Field(min_length=1, description="ids from the catalogue, in reading order")
+    books: list[str] | None = Field(None, min_length=1, description="ids from the catalogue, in reading order")
+    slot: Slot | None = Field(None, description="books by structure instead of by title")
+
+    @model_validator(mode="after")
+    def _books_or_slot(self) -> Section:
+        if (self.books is None) == (self.slot is None):
+            raise ValueError("exactly one of books, slot")
+        return self
+
+    @property
+    def book_ids(self) -> list[str]:
+        """The books; none of a slot that is not locked."""
+        return self.books or []
+
+
+class Cleaning(Part):
+    """What the cleaner leaves alone."""
+
+    skip_rules: list[str] = Field([], description="rules of cleaning that are switched off; docs/corpus.md names them")
 
 
 class Scenes(Part):
@@ -208,7 +235,9 @@ class Stage(Part):
     use: str | None = Field(None, description="a stage folder whose stage.yaml gives defaults")
     name: str = Field(pattern=STAGE_NAME, max_length=80)
     span: Span
-    reading: Literal["sequential"] = "sequential"
+    reading: Literal["sequential", "interleaved", "self_chosen"] = Field(
+        "sequential", description="book by book, sections in turns, or the next book as the model chooses"
+    )
     sections: list[Section] = Field(min_length=1)
     scenes: Scenes | None = None
     loop_loss: LoopLoss = LoopLoss()
@@ -249,4 +278,5 @@ class Genome(Part):
     trunk: Trunk
     roles: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Role] = {}
     stages: list[Stage] = Field(min_length=1)
+    cleaning: Cleaning = Cleaning()
     machine: Machine = Machine()
