@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ontogeny.cli.shared import RunFolder
+from ontogeny.cli.shared import Quiet, RunFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +21,7 @@ def export(
     role: Annotated[str, typer.Option("--role", help="This role's adapter instead of the model.")] = "",
     merge: Annotated[bool, typer.Option("--merge", help="With --role: the model with the adapter in it.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Where to; ./<run>-<stage>[-<role>] if not given.")] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Copy a stage's model, a role's adapter, or both merged, into a folder of its own."""
     from ontogeny.cli.shared import existing_run
@@ -64,7 +65,9 @@ def export(
                 "choose another --out",
             )
         )
-    print(_write(stages[stage], role, merge, final.absolute()))
+    folder = _write(stages[stage], role, merge, final.absolute())
+    if not quiet:
+        print(folder)
 
 
 def _write(stage: Path, role: str, merge: bool, final: Path) -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shlex
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ontogeny.cli.shared import GenomeFile, Json, Libraries, Overrides, planned, print_json
+from ontogeny.cli.shared import GenomeFile, Json, Libraries, Overrides, known_books, planned, print_json
 
 if TYPE_CHECKING:
+    from ontogeny.core.genome import LoadedGenome
     from ontogeny.core.plan import Plan, StagePlan
 
 
@@ -21,14 +23,49 @@ def plan(genome: GenomeFile, overrides: Overrides = None, libraries: Libraries =
     """Print every step, rate, batch, seed, token count, licence and warning; start nothing."""
     from ontogeny.core.genome import load_genome
 
-    resolved = planned(load_genome(genome, overrides or (), libraries or ()))
+    loaded = load_genome(genome, overrides or (), libraries or ())
+    known = known_books(loaded)
+    resolved = planned(loaded, known)
+    leaves = _leaves(loaded, known)
     if json:
-        print_json(resolved.as_dict())
+        print_json({**resolved.as_dict(), "books": leaves})
     else:
-        print(told(resolved))
+        print(told(resolved, leaves))
+        if resolved.provisional:
+            further = "".join(f" --library {shlex.quote(str(path))}" for path in libraries or ())
+            print(f"to settle it: ontogeny library lock {shlex.quote(str(genome))}{further}")
 
 
-def told(plan: Plan) -> str:
+def _leaves(loaded: LoadedGenome, known: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What stands beside each book in the tree: of the catalogue, and as far as it was cleaned or audited."""
+    from ontogeny.core.ascent import MARGINS
+
+    leaves = {}
+    for stage in loaded.genome.stages:
+        for book in (book for section in stage.sections for book in section.book_ids):
+            entry, record = loaded.library.entries[book], known["books"].get(book)
+            leaves[book] = {
+                "level": entry.level,
+                "language": entry.language,
+                "bytes": known["bytes"].get(book),
+                "raw_bytes": entry.bytes,
+                "difficulty": {name: record["difficulty"][name] for name in MARGINS} if record else None,
+            }
+    return leaves
+
+
+def _leaf_line(book: str, licence: str, leaf: dict[str, Any]) -> str:
+    from ontogeny.core.units import counted
+
+    size = f"{counted(leaf['bytes'])} bytes" if leaf["bytes"] else ""
+    size = size or (f"~{counted(leaf['raw_bytes'])} bytes" if leaf["raw_bytes"] else "")
+    measures = (leaf["difficulty"] or {}).items()
+    hard = ", ".join(f"{name.replace('_', ' ')} {told['value']:.3g}" for name, told in measures if told)
+    parts = [f"      {book}", f"[{licence}]", f"{leaf['level']}, {leaf['language']}", size, hard]
+    return "   ".join(part for part in parts if part)
+
+
+def told(plan: Plan, leaves: dict[str, dict[str, Any]]) -> str:
     """A plan for a person; '~' marks what the prepared corpus will make exact."""
     from ontogeny.core.units import counted
     from ontogeny.report.figures import duration
@@ -45,12 +82,12 @@ def told(plan: Plan) -> str:
         f"trained tokens {about}{counted(plan.trained_tokens)}",
     ]
     for stage in plan.stages:
-        lines += _stage_lines(stage, about)
+        lines += _stage_lines(stage, about, leaves)
     lines += [f"warning: {warning}" for warning in plan.warnings]
     return "\n".join(lines)
 
 
-def _stage_lines(stage: StagePlan, about: str) -> list[str]:
+def _stage_lines(stage: StagePlan, about: str, leaves: dict[str, dict[str, Any]]) -> list[str]:
     from ontogeny.core.units import counted
 
     lines = [
@@ -60,7 +97,9 @@ def _stage_lines(stage: StagePlan, about: str) -> list[str]:
     ]
     for name, books in stage.sections:
         lines.append(f"   {name}")
-        lines += [f"      {book}   [{stage.licences[book]}]" for book in books]
+        if name in stage.slots:
+            lines.append(f"      ~{stage.slots[name]}, not chosen yet")
+        lines += [_leaf_line(book, stage.licences[book], leaves[book]) for book in books]
     for phase in stage.phases.values():
         lines.append(
             f"   {phase.phase:<7} {about}{counted(phase.rows)} rows   {about}{counted(phase.steps)} steps   "

@@ -16,12 +16,15 @@ from ontogeny.cli.shared import (
     Out,
     Overrides,
     Quiet,
+    bring_books,
     facts_of,
     located,
     planned,
     print_json,
     teller,
 )
+
+STORE = ".store"  # what the runs of one folder share
 
 if TYPE_CHECKING:
     from ontogeny.core.genome import LoadedGenome
@@ -125,6 +128,8 @@ def prepared(loaded: LoadedGenome, run: RunDirectory, tell: Callable[[str], None
     from ontogeny.corpus.prepare import prepare_corpus
     from ontogeny.models.tokenizers import write_pretrained_tokenizer
 
+    loaded.require_books()
+    bring_books(loaded, tell)
     estimate = planned(loaded)
     known = run / "corpus" / "tokenizer"
     if "pretrained" in estimate.tokenizer and not (run / "corpus" / "manifest.json").is_file():
@@ -140,6 +145,7 @@ def prepared(loaded: LoadedGenome, run: RunDirectory, tell: Callable[[str], None
             run / "corpus",
             tokenizer,
             lambda what, done, of: tell(f"prepare: {what} ({done + 1}/{of})"),
+            run.path.parent / STORE,
         )
     remove_tree(run / ".tokenizer")
     plan = make_plan(loaded.genome, loaded.library, estimate.world, estimate.model, corpus.manifest)

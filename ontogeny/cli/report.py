@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
+from ontogeny.cli.shared import Quiet
+
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
     app.command("report")(report)
 
 
-def report(runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")]) -> None:
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")], quiet: Quiet = False
+) -> None:
     """Write report.html and card.md into each run directory."""
     from ontogeny.cli.shared import existing_run
     from ontogeny.report.card import write_card
@@ -22,4 +26,6 @@ def report(runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Ru
     for path in runs:
         run = existing_run(path)
         write_card(run.path)
-        print(write_report(run.path))
+        page = write_report(run.path)
+        if not quiet:
+            print(page)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import typer
 
-from ontogeny.cli.shared import Json, print_json
+from ontogeny.cli.shared import Json, Quiet, print_json
 
 Language = typer.Option("en", "--language", help="Scenes of this language.")
 
@@ -20,18 +20,23 @@ def register(app: typer.Typer) -> None:
 
 
 def list_scenes(
-    stage: str = typer.Option("", help="Only this stage's."), language: str = Language, json: Json = False
+    stage: str = typer.Option("", help="Only this stage's."),
+    language: str = Language,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """List the authored scenes: id, stage, field, tags."""
     found = [(folder, scene) for folder, scene in _scenes(language) if stage in ("", folder)]
     if json:
         print_json([{"stage": folder, **asdict(scene)} for folder, scene in found])
         return
-    for folder, scene in found:
+    for folder, scene in found if not quiet else ():
         print(f"{scene.id:<40} {folder:<11} {scene.field:<18} {', '.join(scene.tags)}")
 
 
-def show(scene_id: str = typer.Argument(metavar="ID"), language: str = Language, json: Json = False) -> None:
+def show(
+    scene_id: str = typer.Argument(metavar="ID"), language: str = Language, json: Json = False, quiet: Quiet = False
+) -> None:
     """Print one scene as the model reads it, with what it should find and its foil."""
     from ontogeny.core.errors import Fault, LibraryError, closest
     from ontogeny.scenes.shape import render
@@ -50,6 +55,8 @@ def show(scene_id: str = typer.Argument(metavar="ID"), language: str = Language,
     scene = scenes[scene_id]
     if json:
         print_json(asdict(scene))
+        return
+    if quiet:
         return
     print("".join(piece.text for piece in render(scene)).rstrip())
     print(f"\nresolution expected: {scene.resolution_expected}\nfoil: {scene.foil}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +25,7 @@ Libraries = Annotated[list[Path] | None, typer.Option("--library", help="A furth
 Out = Annotated[Path | None, typer.Option("--out", help="The run directory; runs/<name> if not given.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+STORE = Path("runs") / ".store"  # what the runs of the working folder share
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but faults.")]
 
 
@@ -70,33 +71,59 @@ def _pretrained_size(genome: Genome) -> int:
         return write_pretrained_tokenizer(genome.model.tokenizer.model_dump(), Path(folder))["vocab_size"]
 
 
-def planned(loaded: LoadedGenome) -> Plan:
+def planned(loaded: LoadedGenome, audit: Mapping[str, Any] | None = None) -> Plan:
     """The plan before anything is prepared: token counts are estimates from the books' bytes."""
     from ontogeny.core.plan import make_plan
 
     genome = loaded.genome
     with located(loaded):
         sizes = _book_bytes(loaded)
-        return make_plan(genome, loaded.library, this_world(genome), facts_of(genome), book_bytes=sizes)
+        return make_plan(genome, loaded.library, this_world(genome), facts_of(genome), None, sizes, audit)
+
+
+def known_books(loaded: LoadedGenome) -> dict[str, Any]:
+    """What earlier audits and runs in this folder have found of a genome's books; nothing is computed."""
+    from ontogeny.corpus.audited import known_of
+
+    books = [book for stage in loaded.genome.stages for section in stage.sections for book in section.book_ids]
+    return known_of(loaded.library, books, loaded.genome.cleaning.skip_rules, STORE.absolute())
 
 
 def _book_bytes(loaded: LoadedGenome) -> dict[str, int]:
     """UTF-8 bytes of the books whose size decides a number. Raises: LibraryError with the faults of all."""
+    from ontogeny.core.address import is_remote
     from ontogeny.core.errors import Fault, LibraryError
-    from ontogeny.corpus.sources import read_source
+    from ontogeny.core.plan import MEAN_BOOK_BYTES
+    from ontogeny.corpus.books import text_bytes
 
     sizes: dict[str, int] = {}
     faults: list[Fault] = []
     stages = [stage for stage in loaded.genome.stages if stage.span.unit != "tokens"]
     for book in dict.fromkeys(book for stage in stages for section in stage.sections for book in section.book_ids):
+        entry = loaded.library.entries[book]
+        if is_remote(entry.source):  # a plan fetches nothing
+            sizes[book] = entry.bytes or MEAN_BOOK_BYTES
+            continue
         try:
-            text = read_source(loaded.library.entries[book], loaded.library.root).text
-            sizes[book] = len(text.encode("utf-8"))
+            sizes[book] = text_bytes(entry, loaded.library.root)
         except LibraryError as problem:
             faults += problem.faults
     if faults:
         raise LibraryError(faults)
     return sizes
+
+
+def bring_books(loaded: LoadedGenome, tell: Callable[[str], None]) -> None:
+    """Fetches what of a genome's books is not on this machine. Raises: LibraryError."""
+    from ontogeny.corpus.sources import fetch_books
+
+    ids = dict.fromkeys(book for stage in loaded.genome.stages for part in stage.sections for book in part.book_ids)
+    with located(loaded):
+        fetch_books(
+            [loaded.library.entries[book] for book in ids],
+            loaded.library.root,
+            lambda entry, done, of: tell(f"fetch: {entry.id} from {entry.source.partition('#')[0]} ({done + 1}/{of})"),
+        )
 
 
 @contextlib.contextmanager

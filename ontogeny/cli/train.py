@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ontogeny.cli.shared import RunFolder
+from ontogeny.cli.shared import Quiet, RunFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -12,9 +12,12 @@ def register(app: typer.Typer) -> None:
     app.command("train")(train)
 
 
-def train(run: RunFolder) -> None:
+def train(run: RunFolder, quiet: Quiet = False) -> None:
     """Walk a prepared run; what `deepspeed --module ontogeny.train RUN` runs on every rank (alone: one rank)."""
+    import contextlib
+    import io
     import os
+    import sys
 
     from ontogeny.cli.shared import existing_run
     from ontogeny.train.launcher import cores, environment
@@ -32,4 +35,5 @@ def train(run: RunFolder) -> None:
         ("MASTER_PORT", str(20000 + os.getpid() % 20000)),
     ):
         os.environ.setdefault(name, value)
-    raise typer.Exit(main([str(run)]))
+    with contextlib.redirect_stdout(io.StringIO() if quiet else sys.stdout):
+        raise typer.Exit(main([str(run)]))

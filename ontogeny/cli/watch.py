@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ontogeny.cli.shared import RunFolder
+from ontogeny.cli.shared import Quiet, RunFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -12,11 +12,12 @@ def register(app: typer.Typer) -> None:
     app.command("watch")(watch)
 
 
-def watch(run: RunFolder) -> None:
+def watch(run: RunFolder, quiet: Quiet = False) -> None:
     """Print a run's progress as its files grow, until it ends."""
+    import io
     import sys
 
     from ontogeny.cli.shared import existing_run
     from ontogeny.report.watch import watch as follow
 
-    follow(existing_run(run).path, sys.stdout)
+    follow(existing_run(run).path, io.StringIO() if quiet else sys.stdout)

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ontogeny.core.errors import Fault, GenomeError, closest
 from ontogeny.core.hashes import sha256_hex
 from ontogeny.core.library import CATALOGUE, Library, find_root, load_library
+from ontogeny.core.lock import Lock, load_lock, unfilled_slots, unpinned_books
 from ontogeny.core.positions import NO_FIT, Document, Where, load_yaml, model_faults, parse_yaml, shown
 from ontogeny.core.rules import SCENES, rule_faults
 from ontogeny.core.schema import STAGE_NAME, Genome
@@ -32,6 +33,17 @@ class LoadedGenome:
         self.path = path
         self.library = library
         self.document = document
+
+    @property
+    def provisional(self) -> list[Fault]:
+        """Why its numbers are not final: slots without books, then remote books without a fingerprint."""
+        told = [*unfilled_slots(self.genome), *unpinned_books(self.genome, self.library)]
+        return [self.document.located(fault) for fault in told]
+
+    def require_books(self) -> None:
+        """Raises: GenomeError while slots have no books, with a fault for each."""
+        if faults := unfilled_slots(self.genome):
+            raise GenomeError([self.document.located(fault) for fault in faults])
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -52,8 +64,10 @@ class LoadedGenome:
         return text.getvalue()
 
 
-def load_genome(path: Path, overrides: Sequence[str] = (), libraries: Sequence[Path] = ()) -> LoadedGenome:
-    """Reads, composes, overrides and validates a genome.
+def load_genome(
+    path: Path, overrides: Sequence[str] = (), libraries: Sequence[Path] = (), locked: bool = True
+) -> LoadedGenome:
+    """Reads, composes, overrides and validates a genome; the lock beside it, if any, fills slots and pins books.
 
     Raises: GenomeError with every fault found, each with file:line:column; LibraryError for a catalogue."""
     path = Path(path)
@@ -80,16 +94,20 @@ def load_genome(path: Path, overrides: Sequence[str] = (), libraries: Sequence[P
             )
         )
     library = load_library(root, tuple(Path(extra) for extra in libraries))
-    return compose(document, path, library, overrides)
+    return compose(document, path, library, overrides, load_lock(path) if locked else None)
 
 
-def compose(document: Document, path: Path, library: Library, overrides: Sequence[str]) -> LoadedGenome:
+def compose(
+    document: Document, path: Path, library: Library, overrides: Sequence[str], lock: Lock | None = None
+) -> LoadedGenome:
     """The genome of a parsed file (see `load_genome`)."""
+    library = lock.pin(library) if lock else library
     faults: list[Fault] = []
     raw = _without_references(document.value, (), document, faults)
     raw = _with_overrides(raw, [one for one in overrides if _key(one).endswith(".use")], document, faults)
     raw = _with_stage_defaults(raw, library, document, faults)
     raw = _with_overrides(raw, [one for one in overrides if not _key(one).endswith(".use")], document, faults)
+    raw = lock.fill(raw, library) if lock else raw
     faults += rule_faults(raw, library, document)
     found, genome = model_faults(Genome, _with_trunk_and_roles(raw, document), document)
     faults += found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ontogeny.core.address import source_fault
 from ontogeny.core.errors import Fault, LibraryError
 from ontogeny.core.positions import Document, load_yaml, model_faults
 
@@ -135,6 +136,10 @@ def _entry(document: Document, book_id: str, fields: object, faults: list[Fault]
                 "remove the key",
             )
         )
+    source = fields.get("source")
+    if isinstance(source, str) and (fault := source_fault(source, pinned=fields.get("sha256") is not None)):
+        faults.append(replace(fault, what=f"book '{book_id}': {fault.what}", where=document.at((*where, "source"))))
+        return None
     found, entry = model_faults(LibraryEntry, {**fields, "id": book_id}, document, where)
     faults.extend(found)
     return entry

@@ -36,6 +36,7 @@ def rule_faults(raw: dict, library: Library, document: Document) -> list[Fault]:
             names[name] = index
     for index, stage in _stages(raw):
         faults += _book_faults(index, stage, library, document)
+        faults += _slot_name_faults(index, stage, document)
         faults += _scene_faults(index, stage, library.root, document)
         faults += _stage_role_faults(index, stage, raw, document)
         faults += _gate_faults(index, stage, raw, names, document)
@@ -110,6 +111,23 @@ def _book_faults(index: int, stage: dict, library: Library, document: Document) 
                 f"a book id from {CATALOGUE}{closest(book, library.entries)}",
                 f"correct the id, or add the book to {CATALOGUE}",
             )
+
+
+def _slot_name_faults(index: int, stage: dict, document: Document) -> Iterator[Fault]:
+    """A lock names a slot by its stage and section."""
+    sections = stage.get("sections")
+    met: set[str] = set()
+    for number, section in enumerate(sections if isinstance(sections, list) else []):
+        if isinstance(section, dict) and "slot" in section and isinstance(section.get("name"), str):
+            if section["name"] in met:
+                yield Fault(
+                    f"two slots of stage '{stage.get('name')}' have the name '{section['name']}'.",
+                    document.at(("stages", index, "sections", number, "name")),
+                    f"'{section['name']}'",
+                    "a name of its own for every slot of a stage",
+                    "rename one",
+                )
+            met.add(section["name"])
 
 
 def _scene_faults(index: int, stage: dict, root: Path, document: Document) -> Iterator[Fault]:

@@ -1,4 +1,7 @@
-"""The genome's shape: types, ranges, and what each key means. The JSON Schema comes from here."""
+"""The genome's shape: types, ranges, what each key means, an example of each.
+
+genome/schema.json and docs/genome.md are made from here (`ontogeny genome schema [--markdown]`), so a rule between
+keys that JSON Schema can say stands twice: in a validator, which tells the fault, and in `json_schema_extra`."""
 
 from __future__ import annotations
 
@@ -37,12 +40,23 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+def _one_of(*keys: str) -> dict[str, Any]:
+    """The JSON Schema of exactly one key being there."""
+    return {"oneOf": [{"required": [key]} for key in keys]}
+
+
 class Span(Part):
     """A length that carries its unit: exactly one of the keys."""
 
-    tokens: Positive | None = Field(None, description="read until this many loss-bearing tokens")
-    books: Literal["all"] | None = Field(None, description="read every book once")
-    epochs: Positive | None = Field(None, description="read every book this many times")
+    model_config = ConfigDict(json_schema_extra=_one_of("tokens", "books", "epochs"))
+
+    tokens: Positive | None = Field(
+        None,
+        description="read until this many loss-bearing tokens; more than the books hold is an error",
+        examples=[200000],
+    )
+    books: Literal["all"] | None = Field(None, description="read every book once", examples=["all"])
+    epochs: Positive | None = Field(None, description="read every book this many times", examples=[2])
 
     @model_validator(mode="after")
     def _one_unit(self) -> Span:
@@ -65,14 +79,20 @@ class Span(Part):
 class TrainedTokenizer(Part):
     """A tokenizer of this genome's own, trained on its training passages."""
 
-    train: Literal["bpe"] = Field(description="byte-level byte-pair encoding")
-    vocab_size: Annotated[int, Field(ge=300, le=262144, strict=True)] = Field(description="entries, specials included")
+    train: Literal["bpe"] = Field(description="byte-level byte-pair encoding", examples=["bpe"])
+    vocab_size: Annotated[int, Field(ge=300, le=262144, strict=True)] = Field(
+        description="entries, specials included", examples=[4096]
+    )
 
 
 class PretrainedTokenizer(Part):
     """A tokenizer that exists; it is never grown."""
 
-    pretrained: str = Field(min_length=1, description="Hub id, local folder, or package:DIST/PATH")
+    pretrained: str = Field(
+        min_length=1,
+        description="a Hub id, a local folder, or package:DIST/PATH",
+        examples=["HuggingFaceTB/SmolLM2-135M"],
+    )
 
 
 def _tokenizer_kind(value: Any) -> str:
@@ -90,11 +110,36 @@ Tokenizer = Annotated[
 class ModelSpec(Part):
     """The causal language model that lives the life."""
 
-    base: str = Field("scratch", min_length=1, description="scratch, a Hub id, a local folder, or package:DIST/PATH")
-    architecture: dict[str, Any] | None = Field(None, description="for scratch: {type: llama, hidden_size: ...}")
-    context_tokens: Annotated[int, Field(ge=16, strict=True)] = Field(description="tokens of a training row")
-    tokenizer: Tokenizer
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="of the weights; adapters are float32")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"required": ["base"], "properties": {"base": {"not": {"const": "scratch"}}}},
+            "then": {"properties": {"architecture": {"type": "null"}, "tokenizer": {"required": ["pretrained"]}}},
+            "else": {"required": ["architecture"], "properties": {"architecture": {"type": "object"}}},
+        }
+    )
+
+    base: str = Field(
+        "scratch",
+        min_length=1,
+        description="scratch, or a causal language model that goes on reading: a Hub id, a local folder, or "
+        "package:DIST/PATH",
+        examples=["scratch", "HuggingFaceTB/SmolLM2-135M"],
+    )
+    architecture: dict[str, Any] | None = Field(
+        None,
+        description="for base: scratch, and only there: `type` and the keys of that type's transformers configuration",
+        examples=[{"type": "llama", "hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 4}],
+    )
+    context_tokens: Annotated[int, Field(ge=16, strict=True)] = Field(
+        description="tokens of a training row, which a pack fills", examples=[512]
+    )
+    tokenizer: Tokenizer = Field(
+        description="one trained on this genome's own passages, or one that exists (which a pretrained model needs)",
+        examples=[{"train": "bpe", "vocab_size": 4096}],
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="of the weights; adapters are float32", examples=["bf16"]
+    )
 
     @model_validator(mode="after")
     def _base_and_architecture(self) -> ModelSpec:
@@ -111,14 +156,26 @@ class ModelSpec(Part):
 class Optimised(Part):
     """What trunk and roles share: rate, schedule, batch, clip."""
 
-    learning_rate: Rate
-    schedule: Literal["constant", "warmup_stable_decay", "cosine"] = "warmup_stable_decay"
-    warmup_frac: Frac = Field(0.05, description="share of a phase's steps that warms up (not for constant)")
-    decay_frac: Frac = Field(0.2, description="share of a phase's steps that decays (warmup_stable_decay)")
-    final_frac: Frac = Field(0.1, description="the rate at the end of a decay, as a share of learning_rate")
-    batch_tokens: Positive = Field(description="tokens of a global batch, a multiple of model.context_tokens")
-    clip_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="largest gradient norm")
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    learning_rate: Rate = Field(description="the rate at the top of the schedule", examples=[1.0e-3])
+    schedule: Literal["constant", "warmup_stable_decay", "cosine"] = Field(
+        "warmup_stable_decay", description="how the rate moves within a phase", examples=["cosine"]
+    )
+    warmup_frac: Frac = Field(
+        0.05, description="share of a phase's steps that warms up (not for constant)", examples=[0.05]
+    )
+    decay_frac: Frac = Field(
+        0.2, description="share of a phase's steps that decays (warmup_stable_decay)", examples=[0.2]
+    )
+    final_frac: Frac = Field(
+        0.1, description="the rate at the end of a decay, as a share of learning_rate", examples=[0.1]
+    )
+    batch_tokens: Positive = Field(
+        description="tokens of a global batch, a multiple of model.context_tokens", examples=[2048]
+    )
+    clip_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="largest gradient norm", examples=[1.0])
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="share of the rate by which weights shrink at each step", examples=[0.1]
+    )
 
 
 Layers = Literal["all", "top-half"] | Annotated[list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1)]
@@ -128,13 +185,34 @@ Targets = Literal["attention", "mlp", "all"]
 class Trunk(Optimised):
     """How the model's own weights, or a trunk adapter, read the books."""
 
-    update: Literal["full", "lora"] = Field("full", description="full weights, or a LoRA merged at each stage's end")
-    replay_frac: Frac = Field(0.0, description="earlier training packs read again, as a share of the stage's packs")
-    transition: Literal["fresh_schedule", "fresh_optimizer"] = "fresh_schedule"
-    rank: Positive | None = Field(None, description="for update: lora")
-    alpha: Annotated[float, Field(gt=0)] | None = Field(None, description="for update: lora")
-    targets: Targets | None = Field(None, description="for update: lora")
-    layers: Layers | None = Field(None, description="for update: lora")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"required": ["update"], "properties": {"update": {"const": "lora"}}},
+            "then": {"required": ["rank", "alpha"]},
+        }
+    )
+
+    update: Literal["full", "lora"] = Field(
+        "full", description="full weights, or a LoRA merged at each stage's end", examples=["lora"]
+    )
+    replay_frac: Frac = Field(
+        0.0, description="earlier training packs read again, as a share of the stage's packs", examples=[0.05]
+    )
+    transition: Literal["fresh_schedule", "fresh_optimizer"] = Field(
+        "fresh_schedule",
+        description="at a stage's beginning: a new schedule with the optimizer's state kept, or both new",
+        examples=["fresh_optimizer"],
+    )
+    rank: Positive | None = Field(None, description="rank of the LoRA; for update: lora alone", examples=[8])
+    alpha: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="the LoRA counts alpha / rank; for update: lora alone", examples=[16]
+    )
+    targets: Targets | None = Field(
+        None, description="modules the LoRA sits on; for update: lora alone", examples=["attention"]
+    )
+    layers: Layers | None = Field(
+        None, description="layers the LoRA sits on; for update: lora alone", examples=["top-half", [0, 1]]
+    )
 
     @model_validator(mode="after")
     def _adapter_keys(self) -> Trunk:
@@ -149,29 +227,43 @@ class Trunk(Optimised):
 class Role(Optimised):
     """A LoRA adapter on the frozen trunk that learns one speaker's turns."""
 
-    rank: Positive
-    alpha: Annotated[float, Field(gt=0)]
-    targets: Targets = "attention"
-    layers: Layers = "all"
-    span: Span = Span(epochs=1)
-    inherit: Literal["continue", "fresh"] = Field("continue", description="start from the stage before, or anew")
+    rank: Positive = Field(description="rank of the adapter", examples=[8])
+    alpha: Annotated[float, Field(gt=0)] = Field(description="the adapter counts alpha / rank", examples=[16])
+    targets: Targets = Field("attention", description="modules the adapter sits on", examples=["all"])
+    layers: Layers = Field(
+        "all", description="layers the adapter sits on, by number from 0", examples=["top-half", [0, 1]]
+    )
+    span: Span = Field(
+        Span(epochs=1), description="how much the role reads of its scenes in each stage", examples=[{"epochs": 2}]
+    )
+    inherit: Literal["continue", "fresh"] = Field(
+        "continue", description="start from the stage before, or anew", examples=["fresh"]
+    )
 
 
 class Slot(Part):
     """Books by structure, not by title: resolved against the catalogue by `ontogeny library lock`."""
 
-    field: str | None = Field(None, description="field of knowledge, or any")
-    level: str | None = Field(None, description="level, or any")
-    form: str | None = Field(None, description="form, or any")
-    count: Positive = Field(description="how many books")
+    field: str | None = Field(None, description="field of knowledge; any if left out", examples=["botany"])
+    level: str | None = Field(None, description="level; any if left out", examples=["primer"])
+    form: str | None = Field(None, description="form; any if left out", examples=["reader"])
+    count: Positive = Field(description="how many books", examples=[2])
 
 
 class Section(Part):
     """A field of knowledge: books in order, or a slot that a lock fills with books."""
 
-    name: str = Field(min_length=1)
-    books: list[str] | None = Field(None, min_length=1, description="ids from the catalogue, in reading order")
-    slot: Slot | None = Field(None, description="books by structure instead of by title")
+    model_config = ConfigDict(json_schema_extra=_one_of("books", "slot"))
+
+    name: str = Field(min_length=1, description="what the section is called", examples=["short stories"])
+    books: list[str] | None = Field(
+        None, min_length=1, description="ids from the catalogue, in reading order", examples=[["bbe-ruth", "bbe-jonah"]]
+    )
+    slot: Slot | None = Field(
+        None,
+        description="books by structure instead of by title; `ontogeny library lock` chooses them",
+        examples=[{"field": "botany", "level": "primer", "count": 2}],
+    )
 
     @model_validator(mode="after")
     def _books_or_slot(self) -> Section:
@@ -188,39 +280,57 @@ class Section(Part):
 class Cleaning(Part):
     """What the cleaner leaves alone."""
 
-    skip_rules: list[str] = Field([], description="rules of cleaning that are switched off; docs/corpus.md names them")
+    skip_rules: list[str] = Field(
+        [], description="rules of cleaning that are switched off; docs/corpus.md names them", examples=[["hard_wrap"]]
+    )
 
 
 class Scenes(Part):
     """How many scenes are put into a stage's books, and of what kinds."""
 
-    every_tokens: Positive = Field(description="one scene about every so many tokens of book text")
-    kinds: list[Literal["conflict", "gap"]] = Field(min_length=1)
+    every_tokens: Positive = Field(description="one scene about every so many tokens of book text", examples=[2000])
+    kinds: list[Literal["conflict", "gap"]] = Field(
+        min_length=1,
+        description="conflict: authored, from the stage folder's scenes.yaml; gap: made from the book's own paragraphs",
+        examples=[["conflict", "gap"]],
+    )
 
 
 class LoopLoss(Part):
     """Weights of a scene's spans in the trunk's loss."""
 
-    repair: Annotated[float, Field(ge=0, le=100)] = Field(1.0, description="weight of the repair")
-    attempt: Annotated[float, Field(ge=0, le=100)] = Field(0.0, description="weight of the (wrong) attempt")
+    repair: Annotated[float, Field(ge=0, le=100)] = Field(1.0, description="weight of the repair", examples=[2.0])
+    attempt: Annotated[float, Field(ge=0, le=100)] = Field(
+        0.0, description="weight of the (wrong) attempt; 0: it is read, and not imitated", examples=[0.0]
+    )
 
 
 class Probes(Part):
     """What is measured after the stage."""
 
-    battery: list[Literal["bits_per_byte", "conflict_resolution", "unprompted"]] = list(PROBES)
+    battery: list[Literal["bits_per_byte", "conflict_resolution", "unprompted"]] = Field(
+        list(PROBES), description="the probes, by name", examples=[["bits_per_byte"]]
+    )
 
 
 class Gate(Part):
     """A rule over the worse end of a probe's interval."""
 
-    probe: Literal["bits_per_byte", "conflict_resolution"]
-    on: str = Field(description="the stage whose held-out material is scored")
-    subject: str = Field(TRUNK, description="trunk, or a role")
-    below: float | None = None
-    above: float | None = None
-    otherwise: Literal["repeat", "end"] = "end"
-    max_repeats: Annotated[int, Field(ge=0, strict=True)] = Field(1, description="passes more, before the life ends")
+    model_config = ConfigDict(json_schema_extra=_one_of("below", "above"))
+
+    probe: Literal["bits_per_byte", "conflict_resolution"] = Field(
+        description="what is looked at; the stage's battery must hold it", examples=["bits_per_byte"]
+    )
+    on: str = Field(description="the stage whose held-out material is scored", examples=["primer"])
+    subject: str = Field(TRUNK, description="trunk, or a role", examples=["student"])
+    below: float | None = Field(None, description="passed if the interval's upper end is below this", examples=[3.2])
+    above: float | None = Field(None, description="passed if the interval's lower end is above this", examples=[0.6])
+    otherwise: Literal["repeat", "end"] = Field(
+        "end", description="what happens to a life that does not pass", examples=["repeat"]
+    )
+    max_repeats: Annotated[int, Field(ge=0, strict=True)] = Field(
+        1, description="for otherwise: repeat, passes more before the life ends", examples=[1]
+    )
 
     @model_validator(mode="after")
     def _one_bound(self) -> Gate:
@@ -232,31 +342,75 @@ class Gate(Part):
 class Stage(Part):
     """A phase of growth with its own books, budget, scenes, probes and gate."""
 
-    use: str | None = Field(None, description="a stage folder whose stage.yaml gives defaults")
-    name: str = Field(pattern=STAGE_NAME, max_length=80)
-    span: Span
-    reading: Literal["sequential", "interleaved", "self_chosen"] = Field(
-        "sequential", description="book by book, sections in turns, or the next book as the model chooses"
+    use: str | None = Field(
+        None,
+        description="a stage folder whose stage.yaml gives defaults: keys here go over them, and `span`, `sections`, "
+        "`scenes` and `gate` replace whole",
+        examples=["stages/primer"],
     )
-    sections: list[Section] = Field(min_length=1)
-    scenes: Scenes | None = None
-    loop_loss: LoopLoss = LoopLoss()
-    probes: Probes = Probes()
-    gate: Gate | None = None
-    trunk: Trunk
-    roles: dict[str, Role] = {}
+    name: str = Field(
+        pattern=STAGE_NAME,
+        max_length=80,
+        description="a name of its own for every stage; with `use`, the stage file or its folder gives one",
+        examples=["primer"],
+    )
+    span: Span = Field(description="how much of the books is read", examples=[{"tokens": 200000}, {"books": "all"}])
+    reading: Literal["sequential", "interleaved", "self_chosen"] = Field(
+        "sequential",
+        description="book by book, sections in turns, or the next book as the model chooses",
+        examples=["interleaved"],
+    )
+    sections: list[Section] = Field(
+        min_length=1,
+        description="what is read, in order",
+        examples=[[{"name": "short stories", "books": ["bbe-ruth", "bbe-jonah"]}]],
+    )
+    scenes: Scenes | None = Field(
+        None,
+        description="scenes put into the books; null for none",
+        examples=[{"every_tokens": 2000, "kinds": ["conflict", "gap"]}],
+    )
+    loop_loss: LoopLoss = Field(
+        LoopLoss(), description="weights of a scene's spans in the trunk's loss", examples=[{"repair": 2.0}]
+    )
+    probes: Probes = Field(
+        Probes(), description="what is measured after the stage", examples=[{"battery": ["bits_per_byte"]}]
+    )
+    gate: Gate | None = Field(
+        None,
+        description="a rule that lets the life pass on, repeat the stage, or end; null for none",
+        examples=[{"probe": "bits_per_byte", "on": "primer", "below": 3.2, "otherwise": "repeat"}],
+    )
+    trunk: Trunk = Field(
+        description="keys of the genome's `trunk` that are other in this stage", examples=[{"learning_rate": 5.0e-4}]
+    )
+    roles: dict[str, Role] = Field(
+        {},
+        description="keys of the genome's `roles` that are other in this stage, by role",
+        examples=[{"student": {"learning_rate": 1.0e-3}}],
+    )
 
 
 class Machine(Part):
     """What changes no weight: how the same life is spread over a machine. Not hashed."""
 
-    ranks: Positive = 1
-    zero_stage: Literal[0, 1, 2, 3] = 0
-    micro_batch_packs: Positive | Literal["auto"] = "auto"
-    activation_checkpointing: bool = False
-    log_every_steps: Positive = 10
-    save_every_steps: Positive = 200
-    deepspeed: dict[str, Any] = Field({}, description="passed to DeepSpeed; keys that the plan owns are refused")
+    ranks: Positive = Field(1, description="processes that share the work: a GPU each", examples=[8])
+    zero_stage: Literal[0, 1, 2, 3] = Field(
+        0, description="what ranks share out: nothing, optimizer, gradients too, weights too", examples=[3]
+    )
+    micro_batch_packs: Positive | Literal["auto"] = Field(
+        "auto", description="packs that a rank feeds at once; more memory, fewer passes", examples=["auto", 4]
+    )
+    activation_checkpointing: bool = Field(
+        False, description="compute activations twice rather than keep them: less memory, slower", examples=[True]
+    )
+    log_every_steps: Positive = Field(10, description="steps from one line of metrics to the next", examples=[10])
+    save_every_steps: Positive = Field(200, description="steps from one checkpoint to the next", examples=[200])
+    deepspeed: dict[str, Any] = Field(
+        {},
+        description="passed to DeepSpeed; keys that the plan owns are refused",
+        examples=[{"zero_optimization": {"overlap_comm": True}}],
+    )
 
     @model_validator(mode="after")
     def _owned_keys(self) -> Machine:
@@ -271,12 +425,41 @@ class Machine(Part):
 class Genome(Part):
     """One life: a model, how its trunk and roles learn, and the stages it walks."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
-    seed: Annotated[int, Field(ge=0, strict=True)]
-    language: str = Field("en", min_length=2, max_length=3)
-    model: ModelSpec
-    trunk: Trunk
-    roles: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Role] = {}
-    stages: list[Stage] = Field(min_length=1)
-    cleaning: Cleaning = Cleaning()
-    machine: Machine = Machine()
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        max_length=80,
+        description="what the life is called; its run directory is runs/NAME",
+        examples=["seedling"],
+    )
+    seed: Annotated[int, Field(ge=0, strict=True)] = Field(
+        description="the root of all randomness: weights, scenes, replay", examples=[7]
+    )
+    language: str = Field(
+        "en", min_length=2, max_length=3, description="ISO 639 code of the books and the scenes", examples=["ru"]
+    )
+    model: ModelSpec = Field(
+        description="the model that lives the life",
+        examples=[{"base": "HuggingFaceTB/SmolLM2-135M", "context_tokens": 512}],
+    )
+    trunk: Trunk = Field(
+        description="how the model's own weights read the books",
+        examples=[{"learning_rate": 1.0e-3, "batch_tokens": 2048, "replay_frac": 0.05}],
+    )
+    roles: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Role] = Field(
+        {},
+        description="role -> its adapter; who speaks in the scenes",
+        examples=[{"student": {"rank": 8, "alpha": 16, "learning_rate": 2.0e-4, "batch_tokens": 2048}}],
+    )
+    stages: list[Stage] = Field(
+        min_length=1,
+        description="the stages, in the order they are walked",
+        examples=[[{"use": "stages/primer", "span": {"tokens": 200000}}]],
+    )
+    cleaning: Cleaning = Field(
+        Cleaning(), description="rules of cleaning switched off", examples=[{"skip_rules": ["hard_wrap"]}]
+    )
+    machine: Machine = Field(
+        Machine(),
+        description="how the life is spread over a machine: changes no weight, is not hashed",
+        examples=[{"ranks": 8, "zero_stage": 3}],
+    )

@@ -1,166 +1,133 @@
-"""From a source's text to a clean book: paragraphs separated by one blank line, chapters found.
+"""From a source's text to a clean book: paragraphs with a blank line after each, chapters found, kinds told.
 
-Every rule has a name; what it did is counted. Characters stay what they are (NFC, never NFKC)."""
+Every rule has a name (`ontogeny.core.cleaning.RULES`), can be switched off, and what it did is counted. Characters
+stay what they are (NFC, never NFKC). The rules' patterns use bounded or possessive repetition: the work is linear in the text.
+Cleaning what is clean changes nothing: a rule decides by what it cuts or leaves, never by what another one cut."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from ontogeny.corpus.lines import is_verse_or_table, join_lines
+from ontogeny.corpus.blocks import Block, Cuts, split_blocks
+from ontogeny.corpus.contents import cut_contents
+from ontogeny.corpus.furniture import cut_advertisements, cut_notes
+from ontogeny.corpus.gutenberg import cut_credits, cut_gutenberg, cut_licences
+from ontogeny.corpus.headings import mark_headings
+from ontogeny.corpus.lines import split_paragraph_lines
+from ontogeny.corpus.pages import cut_pages
+from ontogeny.corpus.structure import Paragraph, count_kinds, cut_empty_illustrations, make_paragraphs, mark_brackets
 
-_START = re.compile(
-    r"^\W{0,3}\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG(?:[^*\n]*(?:\n[^*\n]+){0,2}\*{3}|.*$)"
-    r"|^\*END[* ]THE SMALL PRINT!.*$",
-    re.MULTILINE | re.IGNORECASE,
-)
-_END = re.compile(
-    r"^\W{0,3}\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG.*$"
-    r"|^\s*End of (?:the |this )?Project Gutenberg(?:'s|’s|'S)? .*$",
-    re.MULTILINE | re.IGNORECASE,
-)
-_CREDITS = re.compile(
-    r"^(?:e-?text )?(?:this e-?(?:text|book) was )?(?:produced|prepared|transcribed|scanned) by\b", re.IGNORECASE
-)
+_NEWLINES = re.compile(r"\r\n?|[\u2028\u2029\x85\x0b]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufeff\u200b\u2060]")
-_MARKDOWN_HEADING = re.compile(r"^(#{1,6}) +(.+?) *#*$")
-_ROMAN = r"(?=[IVXLC])(?:X{0,3}|XL|LX{0,3}|C)(?:IX|IV|V?I{0,3})"
-_HEADING = re.compile(
-    rf"^(?:(?:CHAPTER|Chapter|ГЛАВА|Глава|BOOK|PART|LECTURE|Lecture|SECTION|ACT|SCENE|ЧАСТЬ|Часть)"
-    rf"\s+(?:[0-9]+|{_ROMAN}|[A-ZА-ЯЁ][A-ZА-ЯЁa-zа-яё]+)\b.{{0,80}}|{_ROMAN}\.?(?:\s+[A-ZА-ЯЁ][^a-zа-яё]{{0,60}})?)$"
-)
-_SPEAKER = re.compile(r"^\*\*(.+?)\*\* *$")
+_MARKDOWN_HEADING = re.compile(r"^(#{1,6}) +(.*[^\s#]|#+)[ #]*$")
+_FENCE = re.compile(r"^\s*(?:```|~~~)")
+_SPEAKER = re.compile(r"^\*\*([^*]+)\*\* *$")
 _DIRECTION = re.compile(r"_([^_]+)_")
 _ROMAN_WORD = re.compile(r"^(?:I{2,3}|IV|VI{0,3}|IX)$")
-MAX_HEADING_CHARS = 120
 
 
 @dataclass(frozen=True)
 class CleanBook:
     """A cleaned book; every paragraph, the last too, ends with a blank line.
 
-    `chapters` are (title, offset of the title's paragraph); `cuts` are (rule, how often, characters less)."""
+    `chapters` are (title, offset of the title's paragraph, depth from 1); `cuts` are (rule, how often, characters
+    less); `kinds` count the paragraphs by kind; `shown` are (rule, first characters of what it cut), at most 8 a rule."""
 
     text: str
-    chapters: list[tuple[str, int]]
+    chapters: list[tuple[str, int, int]]
     cuts: list[tuple[str, int, int]]
+    kinds: dict[str, int] = field(default_factory=dict)
+    shown: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass
-class _Cuts:
-    """What each rule did, by its name."""
-
-    found: dict[str, list[int]] = field(default_factory=dict)
-
-    def add(self, rule: str, count: int, chars: int) -> None:
-        if count:
-            entry = self.found.setdefault(rule, [0, 0])
-            entry[0] += count
-            entry[1] += chars
-
-    def apply(self, rule: str, text: str, change: Callable[[str], tuple[str, int]]) -> str:
-        changed, count = change(text)
-        self.add(rule, count, len(text) - len(changed))
-        return changed
-
-
-def clean(text: str, markup: str) -> CleanBook:
-    """A book's text by the rules of its markup (plain | markdown | play). Pure."""
-    cuts = _Cuts()
-    text = cuts.apply("newlines", text, _newlines)
-    text = cuts.apply("control_characters", text, lambda text: _CONTROL.subn("", text))
-    text = cuts.apply("unicode_nfc", text, _compose)
-    text = cuts.apply("gutenberg_header", text, _cut_header)
-    text = cuts.apply("gutenberg_footer", text, _cut_footer)
-    blocks = [block for block in re.split(r"\n(?:[ \t]*\n)+", text.strip("\n")) if block.strip()]
-    if "gutenberg_header" in cuts.found:
-        blocks = _cut_credits(blocks, cuts)
-    paragraphs = _play(blocks, cuts) if markup == "play" else _prose(blocks, markup, cuts)
-    return _assemble(paragraphs, cuts)
+def clean(text: str, markup: str, language: str = "en", skip: Collection[str] = frozenset()) -> CleanBook:
+    """A book's text by the rules of its markup (plain | markdown | play), but for those to `skip`. Pure."""
+    cuts = Cuts(skip)
+    text, had_header = cut_gutenberg(_characters(text, cuts), cuts)
+    text = "\n".join([line.rstrip(" \t\xa0\u3000\r") for line in text.split("\n")])
+    if markup == "plain" or "\x0c" in text or "[Pg " in text:
+        text = cut_pages(text, cuts)
+    if "\x0c" in text and cuts.on("newlines"):
+        cuts.add("newlines", text.count("\x0c"), 0)
+        text = text.replace("\x0c", "\n\n")
+    text = cut_empty_illustrations(text, cuts)
+    blocks = split_blocks(text)
+    if markup == "play":
+        return _assemble(_play(blocks, cuts), cuts)
+    if markup == "markdown":
+        blocks = _markdown(blocks, cuts)
+    lowered = text.lower()
+    blocks = cut_credits(blocks, had_header, cuts)
+    blocks = cut_notes(lowered, blocks, cuts)
+    blocks = cut_licences(lowered, blocks, cuts)
+    mark_brackets(blocks)
+    blocks = split_paragraph_lines(blocks, cuts)
+    blocks, titles, begin = cut_contents(blocks, cuts)
+    for block in blocks[:begin]:  # a title page is no chapter, whatever the contents say
+        block.front = True
+    blocks = cut_advertisements(lowered, blocks, cuts)
+    blocks = mark_headings(blocks, titles, cuts)
+    return _assemble(make_paragraphs(blocks, cuts), cuts)
 
 
-def _newlines(text: str) -> tuple[str, int]:
-    changed, count = re.subn(r"\r\n?|[\u2028\u2029\x85\x0b]", "\n", text)
-    changed, pages = re.subn(r"\x0c", "\n\n", changed)
-    return changed, count + pages
+def _characters(text: str, cuts: Cuts) -> str:
+    """Line ends of one kind, nothing that no reader sees, accents composed."""
+    if cuts.on("newlines") and any(sign in text for sign in "\r\u2028\u2029\x85\x0b"):
+        before = len(text)
+        text, count = _NEWLINES.subn("\n", text)
+        cuts.add("newlines", count, before - len(text))
+    if cuts.on("control_characters"):
+        before = len(text)
+        text, count = _CONTROL.subn("", text)
+        cuts.add("control_characters", count, before - len(text))
+    if cuts.on("unicode_nfc") and not unicodedata.is_normalized("NFC", text):
+        composed = unicodedata.normalize("NFC", text)
+        cuts.add("unicode_nfc", 1, len(text) - len(composed))
+        text = composed
+    return text
 
 
-def _compose(text: str) -> tuple[str, int]:
-    composed = text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
-    return composed, int(composed != text)
-
-
-def _cut_header(text: str) -> tuple[str, int]:
-    """Up to the last start marker in the first third: the older books carry two."""
-    starts = [found for found in _START.finditer(text) if found.start() < max(len(text) // 3, 20_000)]
-    return (text[starts[-1].end() :], 1) if starts else (text, 0)
-
-
-def _cut_footer(text: str) -> tuple[str, int]:
-    """From the first end marker: one between asterisks anywhere, a mere phrase in the last two thirds."""
-    ends = [found for found in _END.finditer(text) if "***" in found.group() or found.start() > len(text) // 3]
-    return (text[: ends[0].start()], 1) if ends else (text, 0)
-
-
-def _cut_credits(blocks: list[str], cuts: _Cuts) -> list[str]:
-    """Who typed the book, where the header was."""
-    kept = []
-    for index, block in enumerate(blocks):
-        if index < 12 and len(block) < 600 and _CREDITS.match(block.strip().lstrip("_[(")):
-            cuts.add("produced_by", 1, len(block))
-        else:
-            kept.append(block)
-    return kept
-
-
-def _prose(blocks: list[str], markup: str, cuts: _Cuts) -> list[tuple[str, str | None]]:
-    """Paragraphs of plain text or markdown, each with a chapter's title where it is one."""
-    paragraphs: list[tuple[str, str | None]] = []
+def _markdown(blocks: list[Block], cuts: Cuts) -> list[Block]:
+    """Headings by their marks, fenced code as it is; the rest as plain text."""
+    marked: list[Block] = []
+    fenced = False
     for block in blocks:
-        lines = [line.rstrip() for line in block.split("\n")]
-        while markup != "plain" and lines and (heading := _MARKDOWN_HEADING.match(lines[0])):
-            title = heading.group(2).strip()
+        fences = sum(bool(_FENCE.match(line)) for line in block.lines)
+        if fenced or fences:
+            marked.append(Block(block.lines, block.gap, "code"))
+            fenced ^= fences % 2 == 1
+            continue
+        lines = block.lines
+        while cuts.on("markdown_heading") and lines and (heading := _MARKDOWN_HEADING.match(lines[0])):
+            title = heading[2].strip()
             cuts.add("markdown_heading", 1, len(lines[0]) - len(title))
-            paragraphs.append((title, title))
+            marked.append(Block([title], block.gap, "heading", len(heading[1])))
             lines = lines[1:]
-        if not lines:
-            continue
-        title = _plain_heading(lines)
-        if title is None and len(lines) > 1 and not is_verse_or_table(lines):
-            joined = join_lines(lines)
-            cuts.add("hard_wrap", len(lines) - 1, sum(map(len, lines)) + len(lines) - 1 - len(joined))
-            paragraphs.append((joined, None))
-        else:
-            paragraphs.append(("\n".join(lines) if title is None else title, title))
-    return paragraphs
+        if lines:
+            marked.append(Block(lines, block.gap))
+    return marked
 
 
-def _plain_heading(lines: list[str]) -> str | None:
-    """A chapter's title on one or two short lines, or None."""
-    title = " ".join(line.strip() for line in lines)
-    if len(lines) <= 2 and len(title) <= MAX_HEADING_CHARS and _HEADING.match(lines[0].strip()):
-        return title
-    return None
-
-
-def _play(blocks: list[str], cuts: _Cuts) -> list[tuple[str, str | None]]:
+def _play(blocks: list[Block], cuts: Cuts) -> list[Paragraph]:
     """A speaker-tagged play: `Name: speech`, verse lines kept, stage directions in parentheses."""
-    paragraphs: list[tuple[str, str | None]] = []
+    paragraphs: list[Paragraph] = []
     for block in blocks:
-        lines = [line.rstrip() for line in block.split("\n")]
-        if (heading := _MARKDOWN_HEADING.match(lines[0])) and len(lines) == 1:
-            cuts.add("markdown_heading", 1, len(lines[0]) - len(heading.group(2)))
-            paragraphs.append((heading.group(2), heading.group(2)))
+        heading = _MARKDOWN_HEADING.match(block.lines[0]) if len(block.lines) == 1 else None
+        if heading and cuts.on("markdown_heading"):
+            cuts.add("markdown_heading", 1, len(block.lines[0]) - len(heading[2]))
+            paragraphs.append(Paragraph(heading[2], "heading", len(heading[1])))
             continue
-        speech = "\n".join(lines)
-        if speaker := _SPEAKER.match(lines[0]):
-            speech = f"{_name(speaker.group(1))}: " + "\n".join(lines[1:])
+        speech = block.text
+        if (speaker := _SPEAKER.match(block.lines[0])) and cuts.on("play_speaker"):
+            speech = f"{_name(speaker[1])}: " + "\n".join(block.lines[1:])
             cuts.add("play_speaker", 1, 4)
-        speech, directions = _DIRECTION.subn(r"(\1)", speech)
-        cuts.add("stage_direction", directions, 0)
-        paragraphs.append((speech.strip(), None))
+        if cuts.on("stage_direction"):
+            speech, directions = _DIRECTION.subn(r"(\1)", speech)
+            cuts.add("stage_direction", directions, 0)
+        paragraphs.append(Paragraph(speech.strip(), "dialogue" if re.match(r"[^\n:.]{1,40}: ", speech) else "prose"))
     return paragraphs
 
 
@@ -169,13 +136,15 @@ def _name(spoken: str) -> str:
     return " ".join(word if _ROMAN_WORD.match(word) else word.capitalize() for word in spoken.split())
 
 
-def _assemble(paragraphs: list[tuple[str, str | None]], cuts: _Cuts) -> CleanBook:
-    pieces, chapters, offset = [], [], 0
-    for text, title in paragraphs:
-        if not text.strip():
-            continue
-        if title is not None:
-            chapters.append((title, offset))
-        pieces.append(text + "\n\n")
-        offset += len(text) + 2
-    return CleanBook("".join(pieces), chapters, [(rule, *counts) for rule, counts in cuts.found.items()])
+def _assemble(paragraphs: list[Paragraph], cuts: Cuts) -> CleanBook:
+    """The book of its paragraphs; depths are counted anew, so that the greatest part in use has depth 1."""
+    paragraphs = [paragraph for paragraph in paragraphs if paragraph.text.strip()]
+    used = sorted({paragraph.depth for paragraph in paragraphs if paragraph.kind == "heading"})
+    depth_of = {depth: rank for rank, depth in enumerate(used, 1)}
+    chapters, offset = [], 0
+    for paragraph in paragraphs:
+        if paragraph.kind == "heading":
+            chapters.append((paragraph.text, offset, depth_of[paragraph.depth]))
+        offset += len(paragraph.text) + 2
+    text = "".join([paragraph.text + "\n\n" for paragraph in paragraphs])
+    return CleanBook(text, chapters, cuts.counts(), count_kinds(paragraphs), tuple(cuts.shown))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from ontogeny.core.errors import Fault
 from ontogeny.core.positions import shown
 from ontogeny.corpus.layout import PHASES
+from ontogeny.corpus.lived import CHOICES, MEND, order_of, read_choices
 from ontogeny.corpus.rows import Corpus
 
 CONSUMED = "consumed.bin"
@@ -17,24 +19,40 @@ RECORD = np.dtype([("pass", "<u4"), ("phase", "<u4"), ("step", "<u4"), ("row", "
 PHASE_CODES = {phase: code for code, phase in enumerate(PHASES)}
 
 
-def declared_records(corpus: Corpus, stage_index: int, pass_: int) -> np.ndarray:
-    """The records that a whole pass of a stage must leave, in order: books, replay, roles."""
+def declared_records(corpus: Corpus, stage_index: int, pass_: int, order: Sequence[str] | None = None) -> np.ndarray:
+    """The records that a whole pass of a stage must leave, in order: books, replay, roles.
+
+    `order`: the books of a self-chosen stage as they were chosen; without it, as they are declared."""
     records = []
     for phase in PHASES:
-        rows = corpus.phase_rows(stage_index, phase)
-        part = np.zeros(rows, dtype=RECORD)
-        part["pass"], part["phase"], part["row"] = pass_, PHASE_CODES[phase], np.arange(rows)
-        for step in range(corpus.phase_steps(stage_index, phase)):
-            fed = corpus.rows_of_step(stage_index, phase, step)
-            part["step"][fed.start : fed.stop] = step
-        part["digest"] = np.frombuffer(b"".join(corpus.phase_digests(stage_index, phase)), dtype="V32")
+        fed = [
+            corpus.rows_of_step(stage_index, phase, step, order)
+            for step in range(corpus.phase_steps(stage_index, phase))
+        ]
+        part = np.zeros(sum(map(len, fed)), dtype=RECORD)
+        part["pass"], part["phase"] = pass_, PHASE_CODES[phase]
+        if fed:
+            part["row"] = np.concatenate([np.arange(rows.start, rows.stop) for rows in fed])
+            part["step"] = np.repeat(np.arange(len(fed)), [len(rows) for rows in fed])
+        digests = np.frombuffer(b"".join(corpus.phase_digests(stage_index, phase)), dtype="V32")
+        part["digest"] = digests[part["row"]]
         records.append(part)
     return np.concatenate(records)
 
 
 def verify_consumed(corpus: Corpus, stage_plan: Any, folder: Path, pass_: int) -> list[Fault]:
-    """The first place where a stage folder's consumed.bin differs from the declared order, or nothing."""
+    """The first place where a stage folder's consumed.bin differs from the declared order, or from the order that a
+    self-chosen stage sealed; or nothing."""
     index = stage_plan if isinstance(stage_plan, int) else stage_plan.index
+    order = None
+    if runs := corpus.book_packs(index):
+        choices, faults = read_choices(Path(folder), list(runs))
+        if faults:
+            return faults
+        order = order_of(choices)
+        if len(order) < len(runs):
+            told = f"{len(order)} of {len(runs)} books"
+            return [Fault("a stage chose fewer books than it read.", shown(Path(folder) / CHOICES), told, "all", MEND)]
     path = Path(folder) / CONSUMED
     if not path.is_file():
         return [
@@ -48,7 +66,7 @@ def verify_consumed(corpus: Corpus, stage_plan: Any, folder: Path, pass_: int) -
         ]
     raw = path.read_bytes()
     found = np.frombuffer(raw[: len(raw) - len(raw) % RECORD.itemsize], dtype=RECORD)
-    declared = declared_records(corpus, index, pass_)
+    declared = declared_records(corpus, index, pass_, order)
     common = min(len(found), len(declared))
     wrong = np.flatnonzero(found[:common].view("V48") != declared[:common].view("V48"))
     if len(wrong):
@@ -86,7 +104,8 @@ def _wrong(corpus: Corpus, index: int, path: Path, at: int, found: np.ndarray, d
     elif len(elsewhere):
         told = f"the ids and weights of row {int(declared[elsewhere[0]]['row'])}: an order that was not declared"
     else:
-        told = f"ids and weights with digest {got['digest'].tobytes().hex()[:16]}..."
+        told = f"ids and weights with digest {got['digest'].tobytes().hex()[:16]}..., which no declared row has"
+    told += _kind(at, found.view("V48"), declared.view("V48"))
     return Fault(
         "a stage was not fed what was declared.",
         f"{shown(path)}, record {at}: {_told(corpus, index, expected)}",
@@ -95,6 +114,18 @@ def _wrong(corpus: Corpus, index: int, path: Path, at: int, found: np.ndarray, d
         or f"digest {expected['digest'].tobytes().hex()[:16]}...",
         "the record or the corpus was changed; verify the corpus, or bring the file back from a copy",
     )
+
+
+def _kind(at: int, found: np.ndarray, declared: np.ndarray) -> str:
+    """What happened to the records, where it is plain from those beside them."""
+    if at and found[at] == declared[at - 1]:
+        return "; the record before it, once more"
+    if at + 1 < len(declared) and found[at] == declared[at + 1]:
+        return "; the record that belongs here was dropped" if len(found) < len(declared) else "; not in its turn"
+    there = np.flatnonzero(found == declared[at])
+    if len(there):
+        return f"; the record that belongs here is record {int(there[0])}"
+    return ""
 
 
 def _told(corpus: Corpus, index: int, record: np.void) -> str:

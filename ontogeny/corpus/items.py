@@ -21,9 +21,9 @@ from ontogeny.scenes.gap import (
 from ontogeny.scenes.shape import Scene, led, render_until_repair
 
 ITEMS_PER_SPLIT = 40
-CONTEXT_CHARS = 100
+CONTEXT_CHARS = 50
 FOILS_NEAR = 8  # with so many sentences of the same book to choose from, a foil comes from it
-ITEM_CHARS = (15, 200)  # a sentence of a probe may be shorter and longer than one that is taken out of a book
+ITEM_CHARS = (15, 120)  # a sentence of a probe may be shorter and longer than one that is taken out of a book
 ENDS = ".!?…\"'”’»):;,-—"
 
 
@@ -91,7 +91,7 @@ def _candidates(passage: HeldOut, language: str) -> list[_Candidate]:
     found = []
     for before, sentence, after in zip(sentences, sentences[1:], sentences[2:], strict=False):
         within = sentence.start in inside
-        fits = within or ITEM_CHARS[0] <= len(sentence.text) <= ITEM_CHARS[1]
+        fits = len(sentence.text) <= ITEM_CHARS[1] and (within or ITEM_CHARS[0] <= len(sentence.text))
         if not (fits and first <= sentence.start and sentence.end <= last):
             continue
         above = text[: sentence.start].rstrip()

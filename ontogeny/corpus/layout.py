@@ -66,6 +66,11 @@ def row_digests(ids_RT: np.ndarray, codes_RT: np.ndarray, weight_of_code: np.nda
     return [row_digest(ids, weight_of_code[codes]) for ids, codes in zip(ids_RT, codes_RT, strict=True)]
 
 
+def root_name(stage: str, phase: str) -> str:
+    """What a phase list is called in its order root."""
+    return f"{stage}/{phase}"
+
+
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a .jsonl file."""
     with open(path, encoding="utf-8") as file:

@@ -3,33 +3,193 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import pairwise
+
+from ontogeny.corpus.blocks import Block, Cuts
 
 MIN_WRAP_CHARS = 50
 MAX_FREE_BREAKS_FRAC = 0.12
-_TURN = re.compile(r"^\s*(?:[—–-] ?\w|[A-ZА-ЯЁ][\w.]*(?: [A-ZА-ЯЁ][\w.]*){0,2}: \S)")
+LONG_LINE_CHARS, SHORT_LINE_CHARS = 120, 60
+_TURN = re.compile(r"^\s*(?:[—–] ?[\w«\"„(]|- ?[A-ZА-ЯЁ]|[A-ZА-ЯЁ][\w.]*(?: [A-ZА-ЯЁ][\w.]*){0,2}: \S)")
 _COLUMNS = re.compile(r"\S {3,}\S|\t|\|.*\|")
-_LIST = re.compile(r"^\s*(?:[*+•-]|\d{1,3}[.)])\s+\S")
+_LIST = re.compile(r"^\s*(?:[*+•·-]|\(?(?P<mark>\d{1,3}|[a-zа-я])[.)])\s+\S")
+_SENTENCE_END = re.compile(r"[.!?…:;][\"'”’»)\]_]*$")
+_CODE = re.compile(
+    r"^\s*(?:>>> |\$ |#include|def \w+\(|class \w+[:(]|import \w|from \w+ import|return\b.*;|function \w|</?\w+[^<>]*>\s*$|\}|\\begin\{|\\end\{)"
+    r"|[\w)\]]\s*\{\s*$|[)\]=]\s*;\s*$|=\s*[\w.]+;\s*$|^\s*[\w.]+\s*=\s*[\w.]+\(.*\)$"
+)
+_MATH = re.compile(r"^\s*(?:\\\[|\$\$|\\begin\{|\\\()|\\\\\s*$|\\\]\s*$")
+_CODE_SIGNS = ("```", "~~~", "\\", "$$", ";\n", "{", "}", ">>> ", "$ ", "#include", "def ", "class ", "import ", "return ", "function ", "</", "(")
+_WORDS = re.compile(r"[^\W\d_]{4,}")
+_SUSPENDED = re.compile(r"(?:and|or|to|nor|und|oder|bis|et|ou|и|или)\b")
+_OPENING = " \t\"'“‘«([_=„"
 
 
-def is_verse_or_table(lines: list[str]) -> bool:
-    """Whether a block's line breaks are the author's: verse, a table, a list, a dialogue, code.
+@dataclass(slots=True)
+class Measure:
+    """What of a block's lines decides whether they were wrapped."""
 
-    A line break is forced where the next line's first word would not have fitted; a block is hard-wrapped
-    when it is wide enough and nearly all its breaks are forced."""
-    if any(_COLUMNS.search(line.strip()) for line in lines) or lines[0].startswith(("    ", "```", "\t")):
-        return True
-    if sum(bool(_TURN.match(line)) for line in lines) >= 2 or sum(bool(_LIST.match(line)) for line in lines) >= 2:
-        return True
-    if len({len(line) - len(line.lstrip()) for line in lines[1:]}) > 1:
-        return True
-    width = max(len(line) for line in lines)
-    if width < MIN_WRAP_CHARS:
-        return True
-    free = sum(len(line) + 1 + len(following.split(maxsplit=1)[0]) <= width for line, following in pairwise(lines))
-    return free > max(1, MAX_FREE_BREAKS_FRAC * (len(lines) - 1))
+    count: int
+    width: int
+    small: int  # lines after the first that begin with a small letter
+    even: bool  # lines after the first that all begin at one column
+
+    def free(self, lines: list[str], width: int) -> int:
+        """Breaks that nothing forced: the next line's first word would have fitted within `width`."""
+        return sum(len(line) + 1 + len(following.split(maxsplit=1)[0]) <= width for line, following in pairwise(lines))
+
+
+def measure(lines: list[str]) -> Measure:
+    """A block's measure."""
+    rest = lines[1:]
+    small = sum(line.lstrip(_OPENING)[:1].islower() for line in rest)
+    return Measure(len(lines), max(map(len, lines)), small, len({len(line) - len(line.lstrip()) for line in rest}) <= 1)
+
+
+def surely_wrapped(lines: list[str]) -> bool:
+    """Whether a block is prose by itself: wide, each break forced, its lines going on with small letters.
+
+    It looks at nothing but the block, so that what it leaves it will always leave."""
+    found = measure(lines)
+    if found.count < 2 or not found.even:
+        return False
+    if found.count == 2:
+        return found.small == 1 and len(lines[0]) >= MIN_WRAP_CHARS - 5
+    if found.width >= MIN_WRAP_CHARS and found.small >= 0.5 * (found.count - 1):
+        if found.free(lines, found.width) <= max(1, MAX_FREE_BREAKS_FRAC * (found.count - 1)):
+            return True
+    return found.small >= 0.7 * (found.count - 1) and sum(map(len, lines)) >= 26 * found.count
+
+
+def likely_wrapped(lines: list[str], wrap_chars: int) -> bool:
+    """The same where the book is known to be wrapped at `wrap_chars`: each break must be forced at that width."""
+    found = measure(lines)
+    if not found.even or not wrap_chars - 15 <= found.width <= wrap_chars + 15:
+        return False
+    return found.free(lines, wrap_chars - 3) <= MAX_FREE_BREAKS_FRAC * (found.count - 1)
+
+
+def kept_kind(lines: list[str]) -> str | None:
+    """table, list, code or dialogue, where a block's lines are clearly one of these; None where they are not."""
+    count, text = len(lines), "\n".join(lines)
+    if "   " in text or "\t" in text or "|" in text:
+        columns = sum(bool(_COLUMNS.search(line.strip())) for line in lines)
+        if columns >= max(2, 0.3 * count) or (columns and count <= 3):
+            return "table" if count > 1 else None
+    if any(sign in text for sign in _CODE_SIGNS):
+        if lines[0].lstrip().startswith(("```", "~~~")):
+            return "code"
+        if sum(bool(_MATH.search(line)) for line in lines) >= max(1, 0.3 * count):
+            return "code"
+        if sum(bool(_CODE.search(line)) for line in lines) >= max(2, 0.4 * count):
+            return "code"
+    if "=" in text and sum(_is_equation(line) for line in lines) >= max(1, 0.5 * count):
+        return "code"
+    if _TURN.match(lines[0]) and len(_turns(lines)) >= 2:
+        return "dialogue"
+    if _LIST.match(lines[0]) and len(_items(lines)) >= 2:
+        return "list"
+    return None
+
+
+def _turns(lines: list[str]) -> list[int]:
+    """The lines that begin a turn: the first, and those after a line that ends a sentence."""
+    return [i for i, line in enumerate(lines) if _TURN.match(line) and (not i or _SENTENCE_END.search(lines[i - 1]))]
+
+
+def _items(lines: list[str]) -> list[int]:
+    """The lines that begin an item: a mark, or numbers and letters that each follow the one before."""
+    found: list[int] = []
+    last = ""
+    for index, line in enumerate(lines):
+        if match := _LIST.match(line):
+            mark = match["mark"]
+            if not last or mark == last == "" or _follows(last, mark):
+                found.append(index)
+                last = mark or ""
+    return found
+
+
+def _follows(last: str, mark: str | None) -> bool:
+    if not mark or last.isdigit() != mark.isdigit():
+        return False
+    return int(mark) == int(last) + 1 if mark.isdigit() else len(mark) == len(last) == 1 and ord(mark) == ord(last) + 1
+
+
+def _is_equation(line: str) -> bool:
+    return "=" in line and len(line) <= 200 and not _WORDS.search(line) and any(char.isalnum() for char in line)
+
+
+def join_items(lines: list[str], kind: str) -> list[str]:
+    """A list or dialogue with the wrapped lines of each item joined to its first."""
+    opens = set(_items(lines) if kind == "list" else _turns(lines))
+    indent = len(lines[0]) - len(lines[0].lstrip())
+    items: list[list[str]] = []
+    for index, line in enumerate(lines):
+        if index not in opens and items:
+            bare = line.lstrip()
+            if not (bare[:1].islower() or len(line) - len(bare) > indent or len(items[-1][-1]) >= SHORT_LINE_CHARS):
+                return lines
+            items[-1].append(line)
+        else:
+            items.append([line])
+    return [item[0] if len(item) == 1 else item[0][: len(item[0]) - len(item[0].lstrip())] + join_lines(item) for item in items]
 
 
 def join_lines(lines: list[str]) -> str:
-    """A hard-wrapped block as one line."""
-    return " ".join(line.strip() for line in lines)
+    """A hard-wrapped block as one line: a space for each break, none after a hyphen or a dash within words."""
+    if not any(line.endswith(("-", "—")) for line in lines[:-1]):
+        return " ".join([line.strip() for line in lines])
+    joined = [lines[0].strip()]
+    for line, following in pairwise(lines):
+        bare = following.strip()
+        tied = line.endswith(("-", "—")) and len(line) > 1 and not line[-2].isspace() and bare[:1].isalnum()
+        if tied and line[-2].isalnum() and line[-1] == "-" and _SUSPENDED.match(bare):
+            tied = False
+        joined.append(bare if tied else " " + bare)
+    return "".join(joined)
+
+
+def dedent(lines: list[str]) -> list[str]:
+    """Lines without the spaces that all of them begin with."""
+    if not any(line[0].isspace() for line in lines):
+        return lines
+    margin = min(len(line) - len(line.lstrip()) for line in lines)
+    return [line[margin:] for line in lines] if margin else lines
+
+
+def split_paragraph_lines(blocks: list[Block], cuts: Cuts) -> list[Block]:
+    """Where lines are paragraphs, a block each; three and more short lines in a row stay together."""
+    if not cuts.on("paragraph_lines"):
+        return blocks
+    split: list[Block] = []
+    for block in blocks:
+        lines = block.lines
+        if block.kind or not has_long_line(lines) or kept_kind(lines) in ("table", "code") or surely_wrapped(lines):
+            split.append(block)
+            continue
+        runs = runs_of(lines)
+        cuts.add("paragraph_lines", len(runs) - 1, 0)
+        split += [Block(run, block.gap if not number else 1) for number, run in enumerate(runs)]
+    return split
+
+
+def has_long_line(lines: list[str]) -> bool:
+    """Whether lines are too long to be verse, or a page's."""
+    return len(lines) > 1 and max(map(len, lines)) > LONG_LINE_CHARS
+
+
+def runs_of(lines: list[str]) -> list[list[str]]:
+    """Each line alone, but for three and more short ones in a row."""
+    runs: list[list[str]] = []
+    short: list[str] = []
+    for line in [*lines, None]:
+        if line is not None and len(line) < SHORT_LINE_CHARS and not _TURN.match(line):
+            short.append(line)
+            continue
+        runs += [short] if len(short) >= 3 else [[each] for each in short]
+        short = []
+        if line is not None:
+            runs.append([line])
+    return runs

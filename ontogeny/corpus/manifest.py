@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from ontogeny.core.hashes import chain_root
+from ontogeny.core.run import write_atomic
 from ontogeny.corpus.heldout import HeldOut
-from ontogeny.corpus.layout import PHASES, VERSION, role_weights, trunk_weights
+from ontogeny.corpus.layout import PHASES, VERSION, role_weights, root_name, trunk_weights
 from ontogeny.corpus.passages import SPLITS
-from ontogeny.corpus.phases import replay_list, role_steps, steps_of
+from ontogeny.corpus.phases import epochs_of, replay_list, role_steps, steps_of, steps_of_books
 from ontogeny.corpus.reading import StageReading, loop_loss_of
 from ontogeny.corpus.rows import Corpus
 from ontogeny.corpus.shelf import BookRecord, as_manifest
+from ontogeny.corpus.sums import write_sums
 from ontogeny.corpus.vocabulary import Encoder
 
 
@@ -27,10 +28,11 @@ def write_manifest(
     corpus_hash: str,
     encoder: Encoder,
     fingerprint: str,
+    sample: dict[str, Any] | None,
     records: list[BookRecord],
     entries: list[dict],
 ) -> None:
-    """Completes the stages' entries with their order roots, and writes manifest.json."""
+    """Completes the stages' entries with their order roots, writes manifest.json, then the hashes of all files."""
     tokens = sum(entry["text_tokens"] for entry in entries)
     manifest = {
         "version": VERSION,
@@ -44,6 +46,7 @@ def write_manifest(
             "fingerprint": fingerprint,
             "vocab_size": encoder.vocab_size,
             "bos_id": encoder.bos_id,
+            "sample": sample,
             "bytes_per_token": round(sum(entry["bytes"] for entry in entries) / max(1, tokens), 4),
         },
         "books": [as_manifest(record) for record in records],
@@ -55,16 +58,24 @@ def write_manifest(
             entry["phases"][phase]["root"] = chain_root(
                 root_name(entry["name"], phase), corpus.phase_digests(index, phase)
             )
-    path = folder / "manifest.json"
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(manifest, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    write_atomic(folder / "manifest.json", in_lines(manifest))
+    write_sums(folder, {f"books/{record.id}.txt": record.fingerprint for record in records})
 
 
-def root_name(stage: str, phase: str) -> str:
-    """What a phase list is called in its order root."""
-    return f"{stage}/{phase}"
+def in_lines(manifest: dict[str, Any]) -> str:
+    """The manifest as JSON that is small, and can be read and searched: a line a book, a line a fact of a stage."""
+
+    def brief(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+    def lines(values: list[str]) -> str:
+        return "[\n" + ",\n".join(values) + "\n]"
+
+    def members(of: dict[str, Any], **written: str) -> str:
+        return "{\n" + ",\n".join(f"{brief(key)}: {written.get(key) or brief(of[key])}" for key in of) + "\n}"
+
+    stages = [members(stage, books=lines([brief(book) for book in stage["books"]])) for stage in manifest["stages"]]
+    return members(manifest, books=lines([brief(book) for book in manifest["books"]]), stages=lines(stages)) + "\n"
 
 
 def stage_entry(
@@ -96,7 +107,11 @@ def stage_entry(
         )
     entry = {
         "name": stage.name,
+        "reading": stage.reading,
+        "sections": [[name, len(ids)] for name, ids in stage.sections],
         "books": books,
+        "turns": reading.turns,
+        "book_packs": reading.book_packs,
         "span": [stage.span.unit, stage.span.amount],
         "loop_loss": loop_loss_of(stage),
         "batch_packs": stage.batch_packs,
@@ -109,14 +124,17 @@ def stage_entry(
         "bytes": reading.bytes,
         "scenes": dict(sorted(reading.scenes.items())),
         "warnings": warnings,
-        "held_out": _held_out_counts(passages, encoder),
+        "held_out": _held_out_counts(passages),
         "contaminated": sum(p.contaminated for p in passages),
         "items": {split: sum(item["split"] == split for item in items) for split in SPLITS},
     }
-    epochs = stage.span.amount if stage.span.unit == "epochs" else 1
+    epochs = epochs_of(entry["span"])
     rows = reading.packs * epochs
+    steps = steps_of(rows, stage.batch_packs)
+    if stage.reading == "self_chosen":
+        steps = epochs * steps_of_books(reading.book_packs.values(), stage.batch_packs)
     entry["phases"] = {
-        "books": {"rows": rows, "steps": steps_of(rows, stage.batch_packs), "tokens": reading.loss_tokens * epochs},
+        "books": {"rows": rows, "steps": steps, "tokens": reading.loss_tokens * epochs},
         "replay": _replay(stage, plan, folder, reading.packs, earlier, warnings),
         "roles": _roles(stage, plan, folder, reading, encoder, warnings),
     }
@@ -125,15 +143,15 @@ def stage_entry(
     return entry
 
 
-def _held_out_counts(passages: list[HeldOut], encoder: Encoder) -> dict[str, dict[str, int]]:
+def _held_out_counts(passages: list[HeldOut]) -> dict[str, dict[str, int]]:
     """Passages, bytes and tokens of each split, contaminated ones left out."""
     counts = {}
     for split in SPLITS:
-        texts = [p.text for p in passages if p.split == split and not p.contaminated]
+        scored = [p for p in passages if p.split == split and not p.contaminated]
         counts[split] = {
-            "passages": len(texts),
-            "bytes": sum(len(text.encode()) for text in texts),
-            "tokens": sum(len(ids) for ids in encoder.encode(texts, "held-out passages")),
+            "passages": len(scored),
+            "bytes": sum(len(p.text.encode()) for p in scored),
+            "tokens": sum(p.tokens for p in scored),
         }
     return counts
 

@@ -11,6 +11,7 @@ import numpy as np
 from ontogeny.corpus.layout import NO_TARGET, SCENE, SEGMENT, row_digests
 
 BUFFER_ROWS = 256
+BUFFER_SEGMENTS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class RowWriter:
         self.weight_of_code = weight_of_code
         self.digests: list[bytes] = []
         self.segments: list[tuple] = []
+        self.full: list[np.ndarray] = []
         self.buffered = self.rows = 0
 
     def add(self, ids_T: np.ndarray, codes_T: np.ndarray) -> None:
@@ -58,13 +60,17 @@ class RowWriter:
             if (pack, kind, source, skip + tokens) == (segment[0], SCENE, segment[4], segment[7]):
                 self.segments[-1] = (pack, first, tokens + segment[2], kind, source, start, end, skip)
                 return
+        if len(self.segments) == BUFFER_SEGMENTS:
+            self.full.append(np.array(self.segments, dtype=SEGMENT))
+            self.segments.clear()
         self.segments.append(segment)
 
     def close(self) -> None:
         self._flush()
         self.ids_file.close()
         self.codes_file.close()
-        np.save(self.segments_path, np.array(self.segments, dtype=SEGMENT), allow_pickle=False)
+        whole = np.concatenate([*self.full, np.array(self.segments, dtype=SEGMENT)])
+        np.save(self.segments_path, whole, allow_pickle=False)
 
     def _flush(self) -> None:
         ids, codes = self.ids_RT[: self.buffered], self.codes_RT[: self.buffered]
@@ -130,9 +136,13 @@ class Packer:
                 self.add(part)
         return place
 
-    def close(self) -> None:
+    def start_pack(self) -> None:
+        """Goes on in a new pack, unless nothing stands in this one."""
         if self.filled > 1:
             self._begin()
+
+    def close(self) -> None:
+        self.start_pack()
         self.writer.close()
 
     def _begin(self) -> None:

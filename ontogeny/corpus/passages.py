@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-
-from ontogeny.corpus.clean import CleanBook
 
 TARGET_CHARS = 800
 LONG_PARAGRAPH_CHARS = 1500
@@ -38,15 +36,16 @@ def iterate_paragraphs(text: str, start: int, end: int) -> Iterator[tuple[int, i
         start = stop
 
 
-def make_passages(book: CleanBook) -> list[Passage]:
-    """Passages of about TARGET_CHARS that never run over a chapter's end; together they are the book, exactly."""
-    edges = sorted({0, len(book.text), *(offset for _, offset in book.chapters)})
-    starts = [offset for _, offset in book.chapters]
+def make_passages(text: str, starts: Sequence[int]) -> list[Passage]:
+    """Passages of about TARGET_CHARS that never run over a chapter's end; together they are the book, exactly.
+
+    `starts`: where the chapters of the cleaned book begin."""
+    edges = sorted({0, len(text), *starts})
     passages: list[Passage] = []
     for first, last in pairwise(edges):
         chapter = bisect_right(starts, first) - 1
         begun = first
-        for start, end in iterate_paragraphs(book.text, first, last):
+        for start, end in iterate_paragraphs(text, first, last):
             alone = end - start > LONG_PARAGRAPH_CHARS
             if alone and begun < start and start - begun > TARGET_CHARS // 4:
                 passages.append(Passage(begun, start, chapter))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ontogeny.core.hashes import seed_of
 
@@ -11,6 +11,34 @@ from ontogeny.core.hashes import seed_of
 def steps_of(rows: int, batch_packs: int) -> int:
     """Steps of a phase that feeds consecutive runs of `batch_packs` rows; the last may be short."""
     return -(-rows // batch_packs)
+
+
+def epochs_of(span: Sequence) -> int:
+    """How often a stage's packs are read in a pass; `span` is [unit, amount]."""
+    return span[1] if span[0] == "epochs" else 1
+
+
+def steps_of_books(runs: Iterable[Sequence[int]], batch_packs: int) -> int:
+    """Steps of one reading of books that each begin a step; their runs of packs are [first, packs]."""
+    return sum(steps_of(packs, batch_packs) for _, packs in runs)
+
+
+def rows_of_book_step(
+    step: int, order: Iterable[str], book_packs: Mapping[str, Sequence[int]], batch_packs: int
+) -> range:
+    """The rows that a step of a self-chosen stage feeds: a run of one book's packs, counted on from epoch to epoch.
+
+    `order`: the books as they are chosen, as far as they are. Raises: IndexError for a step past them."""
+    epoch, left = divmod(step, steps_of_books(book_packs.values(), batch_packs))
+    before = epoch * sum(packs for _, packs in book_packs.values())
+    for book in order:
+        first, packs = book_packs[book]
+        steps = steps_of(packs, batch_packs)
+        if left < steps:
+            begin = before + first + left * batch_packs
+            return range(begin, min(begin + batch_packs, before + first + packs))
+        left -= steps
+    raise IndexError(f"step {step} is past the books that are chosen")
 
 
 def replay_list(seed: int, stage: str, replay_frac: float, packs: int, earlier_packs: list[int]) -> list[list[int]]:

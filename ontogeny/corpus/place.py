@@ -1,13 +1,14 @@
 """Where a stage's scenes go: by their triggers, and at the declared pace.
 
 Pure in (seed, the stage's name and material, its books' fingerprints, the tokenizer): a survey of the
-stage's text finds the triggers and the pace; then, book by book, each scene is put after a paragraph."""
+stage's text finds the triggers and the pace; then, in reading order, each scene is put after a paragraph."""
 
 from __future__ import annotations
 
 import hashlib
 import random
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ POOL_SIZE = 200
 PATIENCE_PARAGRAPHS = 4  # how long a gap scene waits for a paragraph that shares a pack with it
 SURVEY_MARGIN = 0.95  # triggers this near the estimated end of reading are not relied on
 Place = tuple[int, int]  # (which book of the stage, counting its sections through; start of a paragraph)
+Reading = Callable[[], Iterator[tuple[int, OpenBook, list[int]]]]  # book of the stage, its text, passages: as read
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def matches(scene: Scene, text: str) -> bool:
 
 
 def survey(
-    books: Callable[[], Iterator[OpenBook]],
+    reading: Reading,
     authored: list[Scene],
     *,
     seed: int,
@@ -70,7 +72,7 @@ def survey(
 ) -> Placement:
     """Decides where authored scenes go and how often gap scenes come. `tokens`: of the span, or None for all."""
     rng = random.Random(seed_of(seed, stage, "scenes"))
-    total = sum(passage.end - passage.start for book in books() for _, passage in book.training())
+    total = sum(book.passages[i].end - book.passages[i].start for _, book, indices in reading() for i in indices)
     scene_tokens = (
         sum(len(piece.text) for scene in authored for piece in render(scene)) / len(authored)
         if authored
@@ -83,7 +85,7 @@ def survey(
     placement = Placement()
     chosen = list(authored)
     rng.shuffle(chosen)
-    found = _find_triggers(books, chosen, extent * SURVEY_MARGIN)
+    found = _find_triggers(reading, chosen, extent * SURVEY_MARGIN)
     chosen.sort(key=lambda scene: scene.id not in found)  # those whose trigger is there come first
     matched = min(due, len(found))
     room = matched + ((due - matched + 1) // 2 if with_gaps else due - matched)  # gap scenes keep half of what is left
@@ -115,15 +117,14 @@ def _slots(due: int, extent: float, taken: list[float]) -> list[float]:
     return slots
 
 
-def _find_triggers(
-    books: Callable[[], Iterator[OpenBook]], scenes: list[Scene], limit: float
-) -> dict[str, tuple[Place, float]]:
+def _find_triggers(reading: Reading, scenes: list[Scene], limit: float) -> dict[str, tuple[Place, float]]:
     """For each scene the first paragraph that triggers it and triggers no earlier scene: (place, characters before)."""
     waiting, found, read = list(scenes), {}, 0
-    for number, book in enumerate(books()):
-        for index, passage in book.training():
+    for number, book, indices in reading():
+        for index in indices:
             if not waiting or read > limit:
                 return found
+            passage = book.passages[index]
             closes = index in book.last_of_chapter
             whole = book.text[passage.start : passage.end]
             near = [scene for scene in waiting if ("after" in scene.trigger and closes) or matches(scene, whole)]
@@ -143,14 +144,24 @@ def _find_triggers(
 class Placer:
     """Walks a stage's paragraphs in reading order and says which scene follows each."""
 
-    def __init__(self, placement: Placement, *, seed: int, stage: str, language: str, max_paragraph_chars: int):
+    def __init__(
+        self,
+        placement: Placement,
+        *,
+        seed: int,
+        stage: str,
+        language: str,
+        max_paragraph_chars: int,
+        open_books: int = 1,
+    ):
         self.placement = placement
         self.queue = sorted(placement.paced, key=lambda slot: slot[0])
         self.seed, self.stage, self.language = seed, stage, language
         self.max_paragraph_chars = max_paragraph_chars
         self.read = 0
         self.gaps = 0
-        self._pool: tuple[int, list[tuple[int, str]]] | None = None
+        self.open_books = open_books  # so many are read in turns: their sentences are kept
+        self._pools: OrderedDict[int, list[tuple[int, str]]] = OrderedDict()
 
     def after(self, number: int, book: OpenBook, passage_index: int, start: int, end: int) -> Placed | None:
         """The scene that follows the paragraph [start, end) of the stage's book `number`, or None."""
@@ -195,7 +206,7 @@ class Placer:
 
     def _sentences(self, number: int, book: OpenBook) -> list[tuple[int, str]]:
         """(passage, sentence) of the book's linking sentences, or of any where those are too few."""
-        if self._pool is None or self._pool[0] != number:
+        if number not in self._pools:
             linking: list[tuple[int, str]] = []
             for index, passage in book.training():
                 for start, end in book.paragraphs(passage):
@@ -210,5 +221,8 @@ class Placer:
                     for start, end in book.paragraphs(passage)
                     for sentence in split_sentences(book.text[start:end])
                 ]
-            self._pool = (number, linking)
-        return self._pool[1]
+            self._pools[number] = linking
+            while len(self._pools) > self.open_books:
+                self._pools.popitem(last=False)
+        self._pools.move_to_end(number)
+        return self._pools[number]

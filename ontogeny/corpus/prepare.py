@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ontogeny.core.errors import CorpusError, DiskError, Fault, OntogenyError
 from ontogeny.core.hashes import file_sha256, sha256_hex
 from ontogeny.core.library import Library
 from ontogeny.core.positions import shown
+from ontogeny.corpus.books import Progress, raw_digests, stored_books, stored_tokens
 from ontogeny.corpus.heldout import HeldOut, held_out_of, mark_contaminated, unread_of
 from ontogeny.corpus.items import make_items
 from ontogeny.corpus.layout import MAX_ROLES, VERSION, write_json_lines
@@ -19,31 +21,38 @@ from ontogeny.corpus.manifest import stage_entry, write_manifest
 from ontogeny.corpus.place import split_authored
 from ontogeny.corpus.reading import StageReading, StageWriter, check_speakers, loop_loss_of
 from ontogeny.corpus.rows import Corpus
-from ontogeny.corpus.shelf import Shelf, Sources, write_book
-from ontogeny.corpus.vocabulary import Encoder, make_encoder, tokenizer_fingerprint, train_tokenizer
+from ontogeny.corpus.shelf import Shelf, book_path
+from ontogeny.corpus.store import Store, code_version, link_or_copy
+from ontogeny.corpus.vocabulary import make_encoder, sample_of, tokenizer_fingerprint, train_tokenizer
+from ontogeny.corpus.workers import Workers
 from ontogeny.scenes.conflict import load_scenes
 from ontogeny.scenes.gap import CAST, has_gaps
 from ontogeny.scenes.language import TABLES
 from ontogeny.scenes.shape import Scene
 
-Progress = Callable[[str, int, int], None]
 COUNTED_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def prepare_corpus(
-    plan: Any, library: Library, out: Path, tokenizer: Path | None = None, progress: Progress | None = None
+    plan: Any,
+    library: Library,
+    out: Path,
+    tokenizer: Path | None = None,
+    progress: Progress | None = None,
+    store: Path | None = None,
 ) -> Corpus:
     """The corpus of a plan at `out`: read and returned if it is there already, else made.
 
     Everything is written into a temporary folder beside `out` that a later call removes if this one dies;
     `out` appears whole or not at all. `tokenizer` is a folder already exported; without it one is trained
-    (a pretrained one need not be handed in again where `out` holds it).
+    (a pretrained one need not be handed in again where `out` holds it). `store` keeps cleaned books and their
+    tokens for later calls, this one after a kill among them; without it nothing is kept.
     `progress(what, done, of)` is told of each book and stage.
     Raises: CorpusError, LibraryError for what the user can mend; DiskError if the machine refuses a write."""
-    sources = Sources(library)
     out = Path(out)
     known = out / "tokenizer" if tokenizer is None and "pretrained" in plan.tokenizer else tokenizer
-    declared = _declared_hash(plan, sources, known)
+    digests = raw_digests(library, book_ids_of(plan))
+    declared = _declared_hash(plan, library, digests, known)
     if (out / "manifest.json").is_file():
         existing = Corpus(out)
         if existing.manifest.get("corpus_hash") == declared:
@@ -52,7 +61,13 @@ def prepare_corpus(
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        _write_corpus(plan, sources, partial, tokenizer, declared, progress or (lambda what, done, of: None))
+        with Workers() as workers:
+            making = _Making(
+                plan, library, digests, Store(store or partial / ".store"), workers, progress or (lambda *_: None)
+            )
+            making.write(partial, tokenizer, declared)
+        if store is None:
+            shutil.rmtree(partial / ".store")
         _move_in(partial, out)
     except OSError as problem:
         shutil.rmtree(partial, ignore_errors=True)
@@ -75,16 +90,19 @@ def prepare_corpus(
 
 def corpus_hash(plan: Any, library: Library, tokenizer: Path | None = None) -> str:
     """SHA-256 of all that decides packs; it reads every book's raw bytes, and packs nothing."""
-    return _declared_hash(plan, Sources(library), tokenizer)
+    return _declared_hash(plan, library, raw_digests(library, book_ids_of(plan)), tokenizer)
 
 
-def _declared_hash(plan: Any, sources: Sources, tokenizer: Path | None) -> str:
-    books = sources.raw_digests(book_ids_of(plan))
+def _declared_hash(plan: Any, library: Library, digests: Mapping[str, str], tokenizer: Path | None) -> str:
+    books = {}
+    for book_id, digest in digests.items():
+        entry = library.entries[book_id]
+        books[book_id] = [digest, entry.source, entry.form, entry.language, sorted(entry.skip_rules)]
     stages = []
     for stage in plan.stages:
         scenes = None
         if stage.scenes is not None:
-            path = scenes_path(stage, sources.library)
+            path = scenes_path(stage, library)
             scenes = {
                 "every_tokens": stage.scenes.every_tokens,
                 "kinds": sorted(stage.scenes.kinds),
@@ -96,6 +114,7 @@ def _declared_hash(plan: Any, sources: Sources, tokenizer: Path | None) -> str:
                 "name": stage.name,
                 "sections": [[name, list(ids)] for name, ids in stage.sections],
                 "span": [stage.span.unit, stage.span.amount],
+                "reading": stage.reading,
                 "scenes": scenes,
                 "roles": roles,
                 "loop_loss": loop_loss_of(stage),
@@ -110,11 +129,12 @@ def _declared_hash(plan: Any, sources: Sources, tokenizer: Path | None) -> str:
             "language": plan.language,
             "context_tokens": plan.context_tokens,
             "roles": list(plan.roles),
+            "skip_rules": sorted(plan.skip_rules),
             "tokenizer": dict(plan.tokenizer),
             "tokenizer_fingerprint": tokenizer_fingerprint(tokenizer)
             if tokenizer and (tokenizer / "tokenizer.json").is_file()
             else None,
-            "books": {book_id: [digest, sources.entry(book_id).source] for book_id, digest in books.items()},
+            "books": books,
             "stages": stages,
         }
     )
@@ -130,38 +150,93 @@ def scenes_path(stage: Any, library: Library) -> Path:
     return library.root / Path(stage.scenes.folder) / "scenes.yaml"
 
 
-def _write_corpus(
-    plan: Any, sources: Sources, folder: Path, tokenizer: Path | None, declared: str, progress: Progress
-) -> None:
-    """All of the corpus, in order; the manifest last."""
-    authored = _authored_scenes(plan, sources.library)
-    book_ids = book_ids_of(plan)
-    records = []
-    for done, book_id in enumerate(book_ids):
-        progress(f"book {book_id}", done, len(book_ids))
-        records.append(write_book(sources.entry(book_id), sources.read(book_id), folder))
-    shelf = Shelf(folder, records)
-    progress("tokenizer", 0, 1)
-    encoder = _encoder(plan, shelf, folder / "tokenizer", tokenizer)
-    readings: list[StageReading] = []
-    for done, stage in enumerate(plan.stages):
-        progress(f"stage {stage.name}", done, len(plan.stages))
-        training, _ = authored[stage.name]
-        readings.append(StageWriter(stage, plan, shelf, encoder, training, folder / stage.name).write())
-    progress("held-out passages", 0, 1)
-    held_out = mark_contaminated(
-        [held_out_of(reading.books, shelf) for reading in readings],
-        [reading.books for reading in readings],
-        (turn.text for scenes, _ in authored.values() for scene in scenes for turn in scene.turns),
-        shelf,
-    )
-    entries = []
-    for stage, reading, passages in zip(plan.stages, readings, held_out, strict=True):
-        items = make_items(stage.name, plan.seed, plan.language, authored[stage.name][1], passages)
-        _write_probe_material(folder / stage.name, passages, items)
-        unread = [unread_of(book, shelf) for book in reading.books]
-        entries.append(stage_entry(stage, plan, reading, passages, items, unread, encoder, folder, entries))
-    write_manifest(folder, plan, declared, encoder, tokenizer_fingerprint(folder / "tokenizer"), records, entries)
+@dataclass
+class _Making:
+    """One corpus being made; `write` is all of it, the manifest last."""
+
+    plan: Any
+    library: Library
+    digests: Mapping[str, str]
+    store: Store
+    workers: Workers
+    progress: Progress
+
+    def write(self, folder: Path, tokenizer: Path | None, declared: str) -> None:
+        plan = self.plan
+        authored = _authored_scenes(plan, self.library)
+        self.store.sweep()
+        keys, records = stored_books(
+            self.library, self.digests, plan.skip_rules, self.store, self.workers, self.progress
+        )
+        stored = {book_id: self.store.book(key) for book_id, key in keys.items()}
+        (folder / "books").mkdir()
+        for book_id, kept in stored.items():
+            link_or_copy(kept / "book.txt", book_path(folder, book_id))
+        self.progress("tokenizer", 0, 1)
+        sample = self._tokenizer(folder / "tokenizer", tokenizer, Shelf(folder, records, stored))
+        fingerprint = tokenizer_fingerprint(folder / "tokenizer")
+        tokens = stored_tokens(
+            keys, folder / "tokenizer", fingerprint, self.store, self.workers, self.progress
+        )
+        shelf = Shelf(folder, records, stored, tokens)
+        readings = self._stages(folder, shelf, {name: training for name, (training, _) in authored.items()})
+        self.progress("held-out passages", 0, 1)
+        held_out = mark_contaminated(
+            [held_out_of(reading.books, shelf) for reading in readings],
+            [reading.books for reading in readings],
+            [turn.text for scenes, _ in authored.values() for scene in scenes for turn in scene.turns],
+            shelf,
+            self.workers,
+        )
+        encoder = make_encoder(folder / "tokenizer")
+        entries: list[dict] = []
+        for stage, reading, passages in zip(plan.stages, readings, held_out, strict=True):
+            items = make_items(stage.name, plan.seed, plan.language, authored[stage.name][1], passages)
+            _write_probe_material(folder / stage.name, passages, items)
+            unread = [unread_of(book, shelf) for book in reading.books]
+            entries.append(stage_entry(stage, plan, reading, passages, items, unread, encoder, folder, entries))
+        write_manifest(folder, plan, declared, encoder, fingerprint, sample, records, entries)
+
+    def _stages(self, folder: Path, shelf: Shelf, authored: dict[str, list[Scene]]) -> list[StageReading]:
+        """Every stage read into its folder, each in a worker of its own."""
+        tasks = [(stage, self.plan, shelf.closed(), authored[stage.name], folder) for stage in self.plan.stages]
+        sizes = sum(record.bytes for record in shelf.records)
+        found: dict[int, StageReading] = {}
+        for done, (index, reading) in enumerate(self.workers.each(_write_stage, tasks, sizes)):
+            self.progress(f"stage {self.plan.stages[index].name}", done, len(tasks))
+            found[index] = reading
+        return [found[index] for index in range(len(tasks))]
+
+    def _tokenizer(self, folder: Path, given: Path | None, shelf: Shelf) -> dict | None:
+        """The tokenizer of the corpus: a copy of the one given, or trained; returns on what it was trained."""
+        if given is not None:
+            shutil.copytree(given, folder)
+            return None
+        if "vocab_size" not in self.plan.tokenizer:
+            raise CorpusError(
+                Fault(
+                    "a pretrained tokenizer was not handed in.",
+                    "model.tokenizer.pretrained",
+                    str(self.plan.tokenizer.get("pretrained")),
+                    "its exported folder",
+                    "export it first",
+                )
+            )
+        size, context_tokens = self.plan.tokenizer["vocab_size"], self.plan.context_tokens
+        sample = sample_of(shelf.records)
+        key = sha256_hex([code_version(), size, context_tokens, [record.fingerprint for record in sample]])
+        kept = self.store.tokenizer(key)
+        if not kept.is_dir():
+            texts = (text for record in sample for text in shelf.training_texts(record.id))
+            self.store.put(kept, lambda out: train_tokenizer(texts, size, out, context_tokens))
+        shutil.copytree(kept, folder)
+        return {"books": [record.id for record in sample], "bytes": sum(record.bytes for record in sample)}
+
+
+def _write_stage(task: tuple[Any, Any, Shelf, list[Scene], Path]) -> StageReading:
+    """In a worker: one stage into its folder."""
+    stage, plan, shelf, authored, folder = task
+    return StageWriter(stage, plan, shelf, make_encoder(folder / "tokenizer"), authored, folder / stage.name).write()
 
 
 def _authored_scenes(plan: Any, library: Library) -> dict[str, tuple[list[Scene], list[Scene]]]:
@@ -209,32 +284,6 @@ def _gap_faults(stage: Any, plan: Any) -> Iterator[Fault]:
             f"roles {', '.join(CAST)}",
             "define them under `roles:`, or leave out `gap`",
         )
-
-
-def _encoder(plan: Any, shelf: Shelf, folder: Path, given: Path | None) -> Encoder:
-    """The tokenizer of the corpus: a copy of the one given, or trained on the books in id order."""
-    if given is not None:
-        shutil.copytree(given, folder)
-    elif "vocab_size" not in plan.tokenizer:
-        raise CorpusError(
-            Fault(
-                "a pretrained tokenizer was not handed in.",
-                "model.tokenizer.pretrained",
-                str(plan.tokenizer.get("pretrained")),
-                "its exported folder",
-                "export it first",
-            )
-        )
-    else:
-        train_tokenizer(_training_texts(shelf), plan.tokenizer["vocab_size"], folder, plan.context_tokens)
-    return make_encoder(folder)
-
-
-def _training_texts(shelf: Shelf) -> Iterator[str]:
-    for record in sorted(shelf.records, key=lambda record: record.id):
-        book = shelf.open(record.id)
-        for _, passage in book.training():
-            yield book.text[passage.start : passage.end]
 
 
 def _write_probe_material(folder: Path, passages: list[HeldOut], items: list[dict]) -> None:

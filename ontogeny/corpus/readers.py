@@ -1,391 +1,248 @@
-"""Kinds of file to text: one small reader a kind. Structured data becomes `# Heading` lines and paragraphs.
+"""Which reader fits a file: by what its bytes say it is, then by its suffix; and what each makes of it.
 
-A selector is a query string (`key=value&key=value`); a key may come several times.
+    .txt .md .html .epub .fb2 .pdf     whole; no selector
+    .json .jsonl .db, folder of .json  records and chats, by a selector: see `ontogeny.corpus.records`
+    .py, folder of .py                 docstrings, or the verses of pythonbible: see `ontogeny.corpus.docstrings`
+    .zip                               its readable files in the order of their names, each a chapter or more
 
-    .txt .md                  whole; no selector
-    .json .db, folder of .json   heading=PATH[,PATH]   the first of them that says something
-                              body=PATH,PATH           a paragraph group each
-                              labelled=PATH,PATH       the same, each begun with its own name: `Climate: ...`
-                              strip=html               the fields hold HTML
-                              min_chars=N  without=TEXT (records shorter, or holding TEXT, are left out)
-                              skip=N  take=N           of the records that are left
-                              table=NAME               of a SQLite file
-                              any other key: a field that must equal the value, or one of its values
-                              PATH is a key, or keys joined by `/`; lists on the way are gone through
-    .py, folder of .py        docstrings [min_chars=N skip=N take=N]: the prose of docstrings, by object
-    .py of pythonbible        book=N: verses as paragraphs of four to six, chapters as headings
-"""
+A text whose speakers stand in callouts is a play; in a catalogue's `play`, `dialogue` and `transcript`, so is a Markdown
+text (`play`), and speakers named in other ways become `Name: words`."""
 
 from __future__ import annotations
 
-import ast
-import inspect
-import json
 import re
-import sqlite3
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
-from html.parser import HTMLParser
-from itertools import pairwise
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
-from ontogeny.core.errors import closest
+from ontogeny.corpus.archives import Member, members
+from ontogeny.corpus.clean import clean
+from ontogeny.corpus.docstrings import read_docstrings, read_pythonbible
+from ontogeny.corpus.encodings import decoded
+from ontogeny.corpus.records import read_json, read_sqlite
+from ontogeny.corpus.selectors import Note, RawFile, Reading, ReadProblem, Selector
+from ontogeny.corpus.speakers import named_turns
+from ontogeny.corpus.transcripts import from_callouts
 
-VERSES_A_PARAGRAPH = 6
-MIN_DOCSTRING_CHARS = 160
-BLOCK_TAGS = ("p", "div", "ul", "ol", "li", "table", "tr", "h1", "h2", "h3", "h4")
-NO_END = sys.maxsize
-SILENT = ("", "none", "None", "N/A", "NA")
+SPOKEN_FORMS = ("play", "dialogue", "transcript")
+KIND_OF_SUFFIX = {
+    **dict.fromkeys((".txt", ".text", ".asc", ".utf-8", ""), "txt"),
+    **dict.fromkeys((".md", ".markdown"), "md"),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), "json"),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "sqlite"),
+    **{suffix: suffix[1:] for suffix in (".epub", ".fb2", ".pdf", ".zip")},
+}
+READABLE = ".txt, .md, .html, .epub, .fb2, .pdf, .json, .jsonl, .zip, .db, .py with `docstrings` or `book=N`"
+_MAGIC = (
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!", "a rar archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"AT&TFORM", "a DjVu book"),
+    (b"{\\rtf", "an RTF document"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document"),
+    (b"ITOLITLS", "a Microsoft Reader book"),
+    (b"%!PS", "a PostScript document"),
+)
+_HTML = re.compile(r"\s*(?:<\?xml[^<>]*>\s*)?(?:<!--[^<>]*-->\s*)*(?:<!doctype html|<html\b)", re.IGNORECASE)
+_FB2 = re.compile(r"\s*(?:<\?xml[^<>]*>\s*)?(?:<!--[^<>]*-->\s*)*<FictionBook\b")
 
 
 @dataclass(frozen=True)
-class RawFile:
-    """One file of a source: its name within the source, where it lies, and its bytes."""
+class Told:
+    """What a catalogue says of a book that helps to read it."""
 
-    name: str
-    path: Path
-    content: bytes
-
-
-class ReadProblem(Exception):
-    """Why a source gives no text; the room above says which book it was."""
-
-    def __init__(self, what: str, got: str, expected: str, fix: str = "correct the selector of the source"):
-        super().__init__(what)
-        self.what, self.got, self.expected, self.fix = what, got, expected, fix
+    language: str = ""
+    form: str = ""
 
 
-@dataclass
-class Selector:
-    """The part of a source after `#`, which remembers what was asked of it."""
+def read_files(files: list[RawFile], folder: bool, selector: Selector, told: Told) -> Reading:
+    """The text of a source's files, its markup, and notes of what was found on the way.
 
-    pairs: list[tuple[str, str]]
-    used: set[str] = field(default_factory=set)
-
-    def all(self, key: str) -> list[str]:
-        self.used.add(key)
-        return [value for name, value in self.pairs if name == key]
-
-    def paths(self, key: str) -> list[str]:
-        return [path.strip() for value in self.all(key) for path in value.split(",") if path.strip()]
-
-    def count(self, key: str, default: int = 0) -> int:
-        values = self.all(key)
-        if values and not (values[-1].isascii() and values[-1].isdigit()):
-            raise ReadProblem(f"has a selector whose '{key}' is no count.", values[-1], "a whole number, 0 or more")
-        return int(values[-1]) if values else default
-
-    def has(self, key: str) -> bool:
-        return bool(self.all(key))
-
-    def rest(self) -> dict[str, set[str]]:
-        """The keys no reader knows: fields to filter by, each with the values it may have."""
-        return {key: set(self.all(key)) for key in dict(self.pairs) if key not in self.used}
-
-    def check_all_used(self) -> None:
-        if left := [key for key, _ in self.pairs if key not in self.used]:
-            raise ReadProblem(
-                "has a selector that its kind of file does not know.",
-                left[0],
-                f"one of: {', '.join(sorted(self.used)) or 'no selector at all'}",
-            )
-
-
-Reader = Callable[[list[RawFile], Selector], str]
-
-
-def reader_of(path: str, folder: bool, selector: Selector) -> tuple[Reader, str]:
-    """The reader for a kind of file, and the markup of what it gives."""
-    suffix = PurePosixPath(path).suffix.lower()
+    Raises: ReadProblem if they cannot be read, or the selector asks for what is not there."""
+    name = files[0].name
+    suffix = PurePosixPath(name).suffix.lower()
     if selector.has("docstrings"):
-        return read_docstrings, "markdown"
-    if folder or suffix == ".json":
-        return read_json, "markdown"
-    if suffix in (".db", ".sqlite", ".sqlite3"):
-        return read_sqlite, "markdown"
+        return read_docstrings(files, selector)
+    if folder:
+        return read_json(files, selector, told.language)
     if suffix == ".py" and selector.has("book"):
-        return read_pythonbible, "markdown"
-    if suffix in (".txt", ".md"):
-        return read_whole, "markdown" if suffix == ".md" else "plain"
-    raise ReadProblem(
-        "is a kind of file that needs another selector, or none reads.",
-        suffix or "no suffix",
-        ".txt, .md, .json, .db, a folder of .json, or .py with `docstrings` or `book=N`",
-    )
+        return read_pythonbible(files, selector)
+    kind, notes = kind_of(name, files[0].content)
+    if kind == "sqlite":
+        return read_sqlite(files, selector)
+    if kind == "json":
+        reading = read_json(files, selector, told.language)
+    else:
+        reading = READERS[kind](files[0], told)
+    return replace(reading, notes=(*notes, *reading.notes))
 
 
-def read_whole(files: list[RawFile], selector: Selector) -> str:
-    return _decode(files[0])
+def kind_of(name: str, content: bytes) -> tuple[str, list[Note]]:
+    """What kind of file it is: a key of READERS, "json" or "sqlite"; with a note where its suffix says another.
 
-
-def _decode(file: RawFile) -> str:
-    try:
-        return file.content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+    Raises: ReadProblem if nobody reads it."""
+    suffix = PurePosixPath(name).suffix.lower()
+    suffix = "" if re.fullmatch(r"\.\d+|\.{1,2}", suffix) else suffix
+    said, found = KIND_OF_SUFFIX.get(suffix), _kind_inside(name, content)
+    if found == "epub" and said == "zip":
+        found = said = "epub"
+    if found and found != said:
+        return found, [("kind", f"{name} is {found.upper()} inside")]
+    if said is None or (said in ("epub", "zip", "pdf") and not found):
         raise ReadProblem(
-            "holds bytes that are not UTF-8.",
-            f"byte {error.object[error.start]:#04x} at {error.start} of {file.name}",
-            "UTF-8 text",
-            "save the file as UTF-8",
-        ) from None
+            f"is no {said.upper()} inside." if said else "is a kind of file that needs another selector, or none reads.",
+            f"{name}, which begins with {content[:16]!r}" if said else suffix or "no suffix",
+            f"a {said.upper()} file" if said else READABLE,
+            "bring the file again" if said else "convert the book, or correct the selector of the source",
+        )
+    return said, []
 
 
-# Records: JSON, a folder of JSON, SQLite
+def _kind_inside(name: str, content: bytes) -> str | None:
+    """The kind that a file's first bytes tell, None if they tell none. Raises: ReadProblem for one nobody reads."""
+    alien = next((told for magic, told in _MAGIC if content.startswith(magic)), None)
+    if content[60:68] == b"BOOKMOBI":
+        alien = "a Kindle book"
+    if content.startswith(b"PK\x03\x04"):
+        names = {member.name for member in members(content, name)}
+        if "META-INF/container.xml" in names:
+            return "epub"
+        if "[Content_Types].xml" not in names and "content.xml" not in names:
+            return "zip"
+        alien = "an Office document"
+    if alien:
+        raise ReadProblem(f"is {alien}, which nobody reads here.", name, READABLE, "unpack or convert it")
+    if content.startswith(b"SQLite format 3\0"):
+        return "sqlite"
+    if b"%PDF-" in content[:1024] and (content[:5] == b"%PDF-" or content[:1024].lstrip().startswith(b"%PDF-")):
+        return "pdf"
+    wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+    head = content[:4096].decode("utf-16" if wide else "latin-1", "replace").removeprefix("\xef\xbb\xbf")
+    return "html" if _HTML.match(head) else "fb2" if _FB2.match(head) else None
 
 
-def read_json(files: list[RawFile], selector: Selector) -> str:
-    """One file of many records, or a folder in which each file is a record."""
-    values = []
-    for file in files:
-        try:
-            values.append(json.loads(_decode(file)))
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ReadProblem(
-                "holds a file that is not JSON.", f"{file.name}: {error}", "JSON", "mend the file"
-            ) from None
-    records = values if len(values) != 1 else values[0]
-    if isinstance(records, dict):
-        records = list(records.values())
-    return _render_records([record for record in records if isinstance(record, dict)], selector)
+# One reader a kind
 
 
-def read_sqlite(files: list[RawFile], selector: Selector) -> str:
-    """The rows of one table. The file is opened read-only, as a thing that does not change."""
-    tables = selector.all("table")
-    connection = sqlite3.connect(files[0].path.resolve().as_uri() + "?mode=ro&immutable=1", uri=True)
+def _read_txt(file: RawFile, told: Told, markup: str = "plain") -> Reading:
+    text, notes = decoded(file.content, file.name, told.language)
+    if (play := from_callouts(text)) is not None:
+        return Reading(play, "play", tuple(notes))
+    if markup == "markdown":
+        from ontogeny.corpus.extract import markdown_text
+
+        text = markdown_text(text)
+    return _spoken(Reading(text, markup, tuple(notes)), told)
+
+
+def _spoken(reading: Reading, told: Told) -> Reading:
+    """A reading with its speakers named as turns, if its book is of a form in which people speak."""
+    if told.form not in SPOKEN_FORMS:
+        return reading
+    text = named_turns(reading.text, paragraphs_join=told.form == "transcript")
+    markup = "play" if told.form == "play" and reading.markup == "markdown" else reading.markup
+    return replace(reading, text=reading.text if text is None else text, markup=markup)
+
+
+def _read_md(file: RawFile, told: Told) -> Reading:
+    return _read_txt(file, told, "markdown")
+
+
+def _read_html(file: RawFile, told: Told) -> Reading:
+    from ontogeny.corpus.extract import html_text
+
+    html, notes = decoded(file.content, file.name, told.language)
+    spoken = told.form in SPOKEN_FORMS
+    return _spoken(Reading(html_text(html, keep_bold=spoken), "markdown", tuple(notes)), told)
+
+
+def _read_fb2(file: RawFile, told: Told) -> Reading:
+    from ontogeny.corpus.ebooks import fb2_html
+    from ontogeny.corpus.extract import tidied_text
+
+    text, notes = decoded(file.content, file.name, told.language)
+    if "<body" not in text:
+        raise ReadProblem("is an FB2 without a body.", file.name, "a FictionBook with <body>", "bring the file again")
+    spoken = told.form in SPOKEN_FORMS
+    return _spoken(Reading(tidied_text(fb2_html(text, keep_bold=spoken)), "markdown", tuple(notes)), told)
+
+
+def _read_epub(file: RawFile, told: Told) -> Reading:
+    from ontogeny.corpus.ebooks import packed_anew
+    from ontogeny.corpus.extract import epub_text
+
+    content, notes = packed_anew(members(file.content, file.name), file.name, told.language)
+    return _spoken(Reading(epub_text(content), "markdown", tuple(notes)), told)
+
+
+def _read_pdf(file: RawFile, told: Told) -> Reading:
+    from ontogeny.corpus.columns import pdf_text
+
+    text, notes = pdf_text(file.content, file.name)
+    return _spoken(Reading(text, "markdown", tuple(notes)), told)
+
+
+def _read_zip(file: RawFile, told: Told) -> Reading:
+    """The readable files of an archive, each at least a chapter; of a chat export, only the conversations."""
+    found = [member for member in members(file.content, file.name) if not _is_hidden(member.name)]
+    chats = [member for member in found if PurePosixPath(member.name).name == "conversations.json"]
+    read = chats or [m for m in found if PurePosixPath(m.name).suffix.lower() in KIND_OF_SUFFIX.keys() - {""}]
+    if not read:
+        raise ReadProblem("holds no file that can be read.", f"{len(found)} files in {file.name}", READABLE, "pack texts")
+    readings = [(member, _read_member(file, member, told)) for member in read]
+    notes = [(name, f"{member.name}: {what}") for member, reading in readings for name, what in reading.notes]
+    if left := len(found) - len(read):
+        first = next(member.name for member in found if member not in read)
+        notes.append(("left_out", f"{left} files of other kinds, such as {first}"))
+    if len(readings) == 1:
+        return replace(readings[0][1], notes=tuple(notes))
+    markups = {reading.markup for _, reading in readings}
+    text = "".join(_as_chapter(member, reading) for member, reading in readings if reading.text.strip())
+    return Reading(text, "play" if markups == {"play"} else "markdown", tuple(notes))
+
+
+def _is_hidden(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or any(part.startswith(".") for part in parts)
+
+
+def _read_member(file: RawFile, member: Member, told: Told) -> Reading:
+    content = member.read()
+    kind, notes = kind_of(member.name, content)
+    if kind in ("zip", "sqlite"):
+        raise ReadProblem(f"holds a {kind} file inside a zip.", member.name, "texts and books", "unpack it first")
+    inner = RawFile(member.name, file.path, content)
     try:
-        known = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
-        if len(tables) != 1 or tables[0] not in known:
-            raise ReadProblem(
-                "names a table the file does not hold.",
-                ", ".join(tables) or "no table",
-                f"table=NAME, one of: {', '.join(sorted(known))}",
-            )
-        quoted = tables[0].replace('"', '""')
-        cursor = connection.execute(f'select * from "{quoted}" order by rowid')
-        names = [column[0] for column in cursor.description]
-        return _render_records([dict(zip(names, row, strict=True)) for row in cursor], selector)
-    except sqlite3.DatabaseError as error:
-        raise ReadProblem("is not a SQLite file.", str(error), "a SQLite database", "bring the file again") from None
-    finally:
-        connection.close()
+        reading = read_json([inner], Selector([]), told.language) if kind == "json" else READERS[kind](inner, told)
+    except ReadProblem as problem:
+        got = problem.got if member.name in problem.got else f"{problem.got} in {member.name}"
+        raise ReadProblem(problem.what, got, problem.expected, problem.fix) from None
+    return replace(reading, notes=(*notes, *reading.notes))
 
 
-def _render_records(records: list[dict[str, Any]], selector: Selector) -> str:
-    """Records as chapters, filtered, cut, each with its heading."""
-    headings, bodies, labelled = selector.paths("heading"), selector.paths("body"), selector.paths("labelled")
-    min_chars, skip, take = selector.count("min_chars", 1), selector.count("skip"), selector.count("take", NO_END)
-    if (strip := selector.all("strip")) not in ([], ["html"]):
-        raise ReadProblem("asks to strip what nobody can strip.", f"strip={strip[-1]}", "strip=html")
-    html = bool(strip)
-    unwanted = [text.lower() for text in selector.all("without")]
-    wanted = selector.rest()
-    for path in (*headings, *bodies, *labelled, *wanted):
-        if records and not any(_values(record, path) for record in records):
-            raise ReadProblem(
-                "has a selector that names a field no record has.",
-                path,
-                f"a field of the records{closest(path, records[0])}",
-            )
-    chapters = []
-    for record in records:
-        if not all(values & set(_values(record, path)) for path, values in wanted.items()):
-            continue
-        title = next((v for path in headings for v in _values(record, path) if v.strip() not in SILENT), "")
-        found = [p for path in bodies for v in _values(record, path) for p in _paragraphs(v, html)]
-        chars = sum(map(len, found))
-        found += [
-            f"{path.rsplit('/', 1)[-1]}: {p}"
-            for path in labelled
-            for v in _values(record, path)
-            for p in _paragraphs(v, html)[:1]
-        ]
-        whole = " ".join((title, *found)).lower()
-        if chars >= min_chars and not any(text in whole for text in unwanted) and (title or not headings):
-            chapters.append((" ".join(_plain_html(title).split()) if html else title, found))
-    return _chapters(chapters[skip:][:take])
+def _as_chapter(member: Member, reading: Reading) -> str:
+    """A member's text, under its file's name unless it begins with a heading of its own."""
+    text = reading.text.strip("\r\n")
+    if reading.markup == "plain":
+        text = re.sub(r"^#", r"\\#", text, flags=re.MULTILINE)
+    chapters = clean(text[:4000], reading.markup).chapters
+    title = "" if chapters and chapters[0][1] == 0 else f"# {PurePosixPath(member.name).stem.replace('_', ' ')}\n\n"
+    return f"{title}{text}\n\n"
 
 
-def _values(record: Any, path: str) -> list[str]:
-    """What stands at a path: text and numbers; a mapping gives its `text`; lists are gone through."""
-    level = [record]
-    for key in path.split("/"):
-        level = [value[key] for value in _flat(level) if isinstance(value, dict) and key in value]
-    level = [value.get("text") if isinstance(value, dict) else value for value in _flat(level)]
-    return [str(value) for value in level if isinstance(value, (str, int, float))]
-
-
-def _flat(values: list[Any]) -> list[Any]:
-    return [item for value in values for item in (value if isinstance(value, list) else [value])]
-
-
-def _chapters(chapters: Iterable[tuple[str, list[str]]]) -> str:
-    lines = []
-    for title, paragraphs in chapters:
-        lines += [f"# {' '.join(title.split())}"] if title else []
-        lines += [f"\\{text}" if text.startswith("#") else text for text in paragraphs]
-    return "\n\n".join(lines) + "\n" if lines else ""
-
-
-def _paragraphs(text: str, html: bool = False) -> list[str]:
-    """Paragraphs of a field: at blank lines, and at line ends that also end a sentence."""
-    text = _plain_html(text) if html else text
-    pieces = re.split(r"\n\s*\n|(?<=[.!?])[ \t]*\n", text)
-    return [joined for piece in pieces if (joined := " ".join(piece.split()))]
-
-
-class _Stripper(HTMLParser):
-    """Gathers the text of an HTML fragment: blocks apart, everything else dissolved."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self.pieces.append("\n\n" if tag in BLOCK_TAGS else "\n" if tag == "br" else "")
-
-    def handle_endtag(self, tag: str) -> None:
-        self.pieces.append("\n\n" if tag in BLOCK_TAGS else "")
-
-    def handle_data(self, data: str) -> None:
-        self.pieces.append(data)
-
-
-def _plain_html(text: str) -> str:
-    stripper = _Stripper()
-    stripper.feed(text)
-    stripper.close()
-    return "".join(stripper.pieces)
-
-
-# Docstrings
-
-
-def read_docstrings(files: list[RawFile], selector: Selector) -> str:
-    """The prose of public modules, classes and functions; no code, no parameter lists, nothing twice."""
-    least = selector.count("min_chars", MIN_DOCSTRING_CHARS)
-    skip, take = selector.count("skip"), selector.count("take", NO_END)
-    seen: set[str] = set()
-    chapters = []
-    for file in files:
-        try:
-            tree = ast.parse(_decode(file))
-        except (SyntaxError, ValueError, RecursionError) as error:
-            raise ReadProblem(
-                "holds a file that is not Python.",
-                f"{file.name}: {error}",
-                "Python source",
-                "install the version the lock names",
-            ) from None
-        for name, doc in _docstrings(tree, PurePosixPath(file.name)):
-            prose = [text for text in _prose(doc) if text not in seen]
-            seen.update(prose)
-            if sum(map(len, prose)) >= least:
-                chapters.append((name, prose))
-    return _chapters(chapters[skip:][:take])
-
-
-def _docstrings(tree: ast.Module, path: PurePosixPath) -> Iterator[tuple[str, str]]:
-    module = path.parent.name if path.name == "__init__.py" else path.stem
-    if doc := ast.get_docstring(tree, clean=False):
-        yield module or path.stem, doc
-    stack: list[tuple[str, ast.AST]] = [("", node) for node in reversed(tree.body)]
-    while stack:
-        prefix, node = stack.pop()
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_"):
-            if doc := ast.get_docstring(node, clean=False):
-                yield prefix + node.name, doc
-            if isinstance(node, ast.ClassDef):
-                stack += [(f"{prefix}{node.name}.", child) for child in reversed(node.body)]
-
-
-NOT_PROSE = {
-    "parameters",
-    "returns",
-    "return",
-    "yields",
-    "raises",
-    "examples",
-    "example",
-    "references",
-    "see also",
-    "attributes",
-    "methods",
-    "warns",
-    "other parameters",
-    "doctests",
-    "usage",
+READERS: dict[str, Callable[[RawFile, Told], Reading]] = {
+    "txt": _read_txt,
+    "md": _read_md,
+    "html": _read_html,
+    "fb2": _read_fb2,
+    "epub": _read_epub,
+    "pdf": _read_pdf,
+    "zip": _read_zip,
 }
-INLINE = (
-    (re.compile(r":[\w:]+:`~?([^`<]*?)\s*(?:<[^>]*>)?`"), r"\1"),
-    (re.compile(r"`{1,2}([^`]+)`{1,2}_{0,2}"), r"\1"),
-    (re.compile(r"(?:(?<=[.:] )|^)[^.]*\b(?:in|on|by|from|of|at|see|See) \[[\w*#]+\]_\.?"), ""),
-    (re.compile(r"\s*\[[\w*#]+\]_"), ""),
-    (re.compile(r"\*{1,2}(\w[^*]*\w|\w)\*{1,2}"), r"\1"),
-)
-
-
-def _prose(doc: str) -> list[str]:
-    """The paragraphs of a docstring that a person would read aloud."""
-    kept, speaking = [], True
-    for block in re.split(r"\n\s*\n", inspect.cleandoc(doc)):
-        lines = [line for line in block.split("\n") if line.strip()]
-        if len(lines) >= 2 and re.fullmatch(r"\s*([=\-~^*#+\"'])\1{2,}\s*", lines[1]):
-            speaking = lines[0].strip().rstrip(":").lower() not in NOT_PROSE
-            lines = lines[2:]
-        text = " ".join(" ".join(lines).split())
-        for pattern, plain in INLINE:
-            text = pattern.sub(plain, text).strip()
-        if speaking and lines and _reads_aloud(lines, text):
-            kept.append(text.rstrip(":") + "." if text.endswith(":") else text)
-    return kept
-
-
-def _reads_aloud(lines: list[str], text: str) -> bool:
-    first = lines[0]
-    if first[0].isspace() or first.startswith((">>>", "..", "- ", "* ", "|", "+", ":", "#", "@")) or ">>>" in text:
-        return False
-    letters = sum(char.isalpha() or char.isspace() for char in text)
-    return len(text.split()) >= 6 and letters >= 0.85 * len(text) and "\\" not in text
-
-
-# The verses of pythonbible
-
-
-def read_pythonbible(files: list[RawFile], selector: Selector) -> str:
-    """One book of a pythonbible version, by its number in the usual order (Genesis is 1)."""
-    text, starts = _verses(files[0].content)
-    book = selector.count("book")
-    bounds = [*starts, (0, len(text))]
-    chapters: dict[int, list[str]] = {}
-    for (verse, start), (_, end) in pairwise(bounds):
-        if verse // 1_000_000 == book:
-            clean = re.sub(r"\\+[\d:]+\\+|\*{3}|[\[\]]", " ", text[start:end])
-            chapters.setdefault(verse // 1000 % 1000, []).append(" ".join(clean.split()))
-    return _chapters((f"Chapter {number}", _in_groups(verses)) for number, verses in sorted(chapters.items()))
-
-
-@lru_cache(maxsize=2)
-def _verses(content: bytes) -> tuple[str, list[tuple[int, int]]]:
-    """The whole text and where each verse begins, off the literal `Bible(version, text, starts, ...)`."""
-    try:
-        calls = [node for node in ast.walk(ast.parse(content)) if isinstance(node, ast.Call) and len(node.args) > 2]
-        text, starts = (ast.literal_eval(node) for node in calls[0].args[1:3])
-        return text.replace("\\", 2 * "\\"), sorted(starts.items())  # its offsets count a backslash twice
-    except (SyntaxError, ValueError, RecursionError, IndexError, AttributeError):
-        raise ReadProblem(
-            "is not a Bible as pythonbible writes it.",
-            "no such literal",
-            "Bible(version, text, starts, ...)",
-            "install the version the lock names",
-        ) from None
-
-
-def _in_groups(verses: list[str]) -> list[str]:
-    """Verses joined into paragraphs of even size, at most VERSES_A_PARAGRAPH each."""
-    count = -(-len(verses) // VERSES_A_PARAGRAPH)
-    edges = [round(i * len(verses) / count) for i in range(count + 1)]
-    return [" ".join(verses[a:b]) for a, b in pairwise(edges)]

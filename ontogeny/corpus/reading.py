@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from ontogeny.core.errors import CorpusError, Fault
 from ontogeny.core.units import counted
 from ontogeny.corpus.layout import PASSAGE, SCENE, code_of, merge_ranges, trunk_weights, write_json_lines
 from ontogeny.corpus.pack import Packer, Part, RowWriter
+from ontogeny.corpus.passages import Passage
 from ontogeny.corpus.place import Placed, Placement, Placer, survey
 from ontogeny.corpus.shelf import OpenBook, Shelf
+from ontogeny.corpus.turns import Turn, cut_turns, interleaved, joined
 from ontogeny.corpus.vocabulary import Encoder
 from ontogeny.scenes.shape import Scene, render
 
@@ -49,6 +53,8 @@ class StageReading:
     scenes: Counter
     digests: list[bytes]
     warnings: list[str]
+    turns: list[list[int]]  # of an interleaved stage: [book of the stage, start, end], in the order read
+    book_packs: dict[str, list[int]]  # of a self-chosen stage: book -> [first pack, packs]
 
 
 @dataclass
@@ -67,15 +73,20 @@ class StageWriter:
         self.stage, self.plan, self.shelf, self.encoder = stage, plan, shelf, encoder
         self.authored = authored
         self.folder = folder
-        self.book_ids = [book_id for _, books in stage.sections for book_id in books]
+        self.sections = [list(books) for _, books in stage.sections]
+        self.book_ids = [book_id for books in self.sections for book_id in books]
         self.limit_tokens = stage.span.amount if stage.span.unit == "tokens" else None
         self.weights = trunk_weights(loop_loss_of(stage))
         self.roles = list(plan.roles)
+        self.readings = [BookReading(book_id) for book_id in self.book_ids]
+        self.turns_read: list[tuple[int, int, int]] = []
+        self.first_packs: dict[str, int] = {}
         self.scene_records: list[dict] = []
         self.loss_tokens = self.bytes = 0
 
     def write(self) -> StageReading:
         """Reads the stage's books into packs. Raises: CorpusError if the span asks for more than they hold."""
+        self._check_books()
         self.folder.mkdir(parents=True)
         context = self.plan.context_tokens
         rows = RowWriter(self.folder, "", context, self.encoder.ids_dtype, self.weights)
@@ -90,10 +101,47 @@ class StageWriter:
             stage=self.stage.name,
             language=self.plan.language,
             max_paragraph_chars=max(240, int(PARAGRAPH_FRAC * context * chars_per_token)),
+            open_books=len(self.sections) if self.stage.reading == "interleaved" else 1,
         )
-        readings = [self._read_book(number, book_id, placer) for number, book_id in enumerate(self.book_ids)]
+        for number, book, indices in self._reading():
+            if self._done():
+                break
+            self._read_turn(number, book, indices, placer)
         self.packer.close()
         self.role_packer.close()
+        self._check_span()
+        write_json_lines(self.folder / "scenes.jsonl", self.scene_records)
+        (self.folder / "digests.bin").write_bytes(b"".join(rows.digests))
+        return StageReading(
+            [self._closed(reading) for reading in self.readings],
+            rows.rows,
+            role_rows.rows,
+            self.packer.tokens,
+            self.loss_tokens,
+            self.packer.padding_tokens,
+            self.bytes,
+            Counter(r["kind"] for r in self.scene_records),
+            rows.digests,
+            placement.warnings + self._warnings(placer),
+            joined(self.turns_read) if self.stage.reading == "interleaved" else [],
+            self._book_packs(rows.rows),
+        )
+
+    def _check_books(self) -> None:
+        """A self-chosen book is chosen once."""
+        twice = [book_id for book_id, times in Counter(self.book_ids).items() if times > 1]
+        if twice and self.stage.reading == "self_chosen":
+            raise CorpusError(
+                Fault(
+                    f"stage '{self.stage.name}' names a book twice, and is to choose its order itself.",
+                    f"stages[{self.stage.index}].sections",
+                    ", ".join(twice),
+                    "each book once in a stage with reading: self_chosen",
+                    "name it once, or read it more often with span: {epochs: N}",
+                )
+            )
+
+    def _check_span(self) -> None:
         if self.limit_tokens is not None and self.loss_tokens < self.limit_tokens:
             raise CorpusError(
                 Fault(
@@ -104,20 +152,35 @@ class StageWriter:
                     "lower the span, or add books",
                 )
             )
-        write_json_lines(self.folder / "scenes.jsonl", self.scene_records)
-        (self.folder / "digests.bin").write_bytes(b"".join(rows.digests))
-        return StageReading(
-            readings,
-            rows.rows,
-            role_rows.rows,
-            self.packer.tokens,
-            self.loss_tokens,
-            self.packer.padding_tokens,
-            self.bytes,
-            Counter(r["kind"] for r in self.scene_records),
-            rows.digests,
-            placement.warnings + self._warnings(placer),
-        )
+
+    @cached_property
+    def _turns(self) -> list[Turn]:
+        """The turns of an interleaved stage in the order they are read; it takes a look into every book."""
+        books = iter(enumerate(self._books()))
+        sections = [
+            [turn for n, book in islice(books, len(ids)) for turn in cut_turns(n, training_of(book))]
+            for ids in self.sections
+        ]
+        return list(interleaved(sections))
+
+    def _reading(self) -> Iterator[tuple[int, OpenBook, list[int]]]:
+        """(book of the stage, the book, indices of its passages), in the order read: whole books, or turns.
+
+        A book stays open from its first turn to its last, so that an interleaved stage holds one of each section."""
+        if self.stage.reading != "interleaved":
+            for number, book in enumerate(self._books()):
+                yield number, book, [index for index, _ in book.training()]
+            return
+        last_turn = {turn.book: at for at, turn in enumerate(self._turns)}
+        held: dict[int, tuple[OpenBook, list[int]]] = {}
+        for at, turn in enumerate(self._turns):
+            if turn.book not in held:
+                book = self.shelf.open(self.book_ids[turn.book])
+                held[turn.book] = book, [index for index, _ in book.training()]
+            book, indices = held[turn.book]
+            yield turn.book, book, indices[turn.first : turn.last]
+            if last_turn[turn.book] == at:
+                del held[turn.book]
 
     def _books(self) -> Iterator[OpenBook]:
         return (self.shelf.open(book_id) for book_id in self.book_ids)
@@ -135,7 +198,7 @@ class StageWriter:
         if scenes is None:
             return Placement()
         return survey(
-            self._books,
+            self._reading,
             self.authored,
             seed=self.plan.seed,
             stage=self.stage.name,
@@ -145,29 +208,55 @@ class StageWriter:
             chars_per_token=chars_per_token,
         )
 
-    def _read_book(self, number: int, book_id: str, placer: Placer) -> BookReading:
-        reading = BookReading(book_id)
-        if self._done():
-            return reading
-        book = self.shelf.open(book_id)
-        before = self.loss_tokens
-        passages = list(book.training())
-        for first in range(0, len(passages), CHUNK_PASSAGES):
-            chunk = passages[first : first + CHUNK_PASSAGES]
-            steps = [self._steps(number, book, index, placer) for index, _ in chunk]
-            texts = [book.text[s:e] for passage in steps for step in passage for s, e in step.ranges]
-            coded = iter(self.encoder.encode(texts, f"books.{book_id}"))
-            for passage_steps, (_, passage) in zip(steps, chunk, strict=True):
+    def _read_turn(self, number: int, book: OpenBook, indices: list[int], placer: Placer) -> None:
+        reading, before = self.readings[number], self.loss_tokens
+        if self.stage.reading == "self_chosen":
+            self.packer.start_pack()
+            self.first_packs[reading.id] = self.packer.place[0]
+        for first in range(0, len(indices), CHUNK_PASSAGES):
+            chunk = indices[first : first + CHUNK_PASSAGES]
+            steps = [self._steps(number, book, index, placer) for index in chunk]
+            coded = self._coded(book, chunk, steps)
+            for passage_steps, index in zip(steps, chunk, strict=True):
                 for step in passage_steps:
                     self._add_step(step, book, coded, reading)
-                reading.read_to = passage.end
+                reading.read_to = book.passages[index].end
                 if self._done():
                     break
             if self._done():
                 break
+        self.turns_read.append((number, book.passages[indices[0]].start, reading.read_to))
+        reading.tokens += self.loss_tokens - before
+
+    def _coded(self, book: OpenBook, indices: Sequence[int], steps: Sequence[list[_Step]]) -> Iterator[np.ndarray]:
+        """The ids of every range of the steps, in order: the one place where a book's text is encoded, unless a store holds the passage.
+
+        `indices` are the passages that the steps were cut from; a passage that bears no scene is one step, whole."""
+        whole = [book.tokens is not None and len(one) == 1 and one[0].placed is None for one in steps]
+        texts = [
+            book.text[s:e]
+            for kept, one in zip(whole, steps, strict=True)
+            for step in (() if kept else one)
+            for s, e in step.ranges
+        ]
+        coded = iter(self.encoder.encode(texts, f"books.{book.record.id}"))
+        for index, kept, one in zip(indices, whole, steps, strict=True):
+            if kept and book.tokens is not None:
+                yield book.tokens.of(index)
+            else:
+                yield from islice(coded, sum(len(step.ranges) for step in one))
+
+    @staticmethod
+    def _closed(reading: BookReading) -> BookReading:
         reading.training = [tuple(r) for r in merge_ranges(reading.training)]
-        reading.tokens = self.loss_tokens - before
         return reading
+
+    def _book_packs(self, packs: int) -> dict[str, list[int]]:
+        """Of a self-chosen stage, the run of packs that each book fills."""
+        edges = [*self.first_packs.values(), packs]
+        return {
+            book: [first, last - first] for book, (first, last) in zip(self.first_packs, pairwise(edges), strict=True)
+        }
 
     def _done(self) -> bool:
         return self.limit_tokens is not None and self.loss_tokens >= self.limit_tokens
@@ -253,6 +342,11 @@ class StageWriter:
         if self.packer.cut_turns:
             found.append(f"{self.packer.cut_turns} turns are longer than a pack: cut where the pack ends")
         return found
+
+
+def training_of(book: OpenBook) -> list[Passage]:
+    """The passages of a book that may be read, in order."""
+    return [passage for _, passage in book.training()]
 
 
 def loop_loss_of(stage: Any) -> dict[str, float]:

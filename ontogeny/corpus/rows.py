@@ -5,7 +5,7 @@ Shapes: B rows of a global batch, T tokens of a pack."""
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ontogeny.corpus.layout import SCENE, role_weights, row_digest
-from ontogeny.corpus.phases import dealt
+from ontogeny.corpus.phases import dealt, rows_of_book_step
 from ontogeny.corpus.shard import Shard, read_manifest
 
 TRUNK = -1
@@ -55,15 +55,23 @@ class Corpus:
         """Steps of a phase."""
         return self._phase(stage_index, phase)["steps"]
 
-    def batches(self, stage: Any, phase: str, first_step: int = 0) -> Iterator[Batch]:
-        """The batches of a phase from `first_step` on, which costs no walking. `stage` is an index, or has one."""
+    def batches(
+        self, stage: Any, phase: str, first_step: int = 0, order: Sequence[str] | None = None
+    ) -> Iterator[Batch]:
+        """The batches of a phase from `first_step` on, which costs no walking. `stage` is an index, or has one.
+
+        `order`: for the books of a self-chosen stage, their ids as they were chosen; it may grow as they are read.
+        Without it they come in the declared order."""
         index = stage if isinstance(stage, int) else stage.index
         for step in range(first_step, self.phase_steps(index, phase)):
-            yield self.batch(index, phase, step)
+            yield self.batch(index, phase, step, order)
 
-    def batch(self, stage_index: int, phase: str, step: int) -> Batch:
+    def batch(self, stage_index: int, phase: str, step: int, order: Sequence[str] | None = None) -> Batch:
         """One global batch."""
-        rows = self.rows_of_step(stage_index, phase, step)
+        return self.batch_of(stage_index, phase, step, self.rows_of_step(stage_index, phase, step, order))
+
+    def batch_of(self, stage_index: int, phase: str, step: int, rows: Sequence[int]) -> Batch:
+        """Rows of a phase list as a batch."""
         ids_BT = np.empty((len(rows), self.context_tokens), dtype=np.int32)
         weights_BT = np.empty((len(rows), self.context_tokens), dtype=np.float32)
         group_B = np.empty(len(rows), dtype=np.int8)
@@ -71,14 +79,21 @@ class Corpus:
             ids_BT[at], weights_BT[at], group_B[at] = self.row(stage_index, phase, row)
         return Batch(step, np.asarray(rows, dtype=np.int32), ids_BT, weights_BT, group_B)
 
-    def rows_of_step(self, stage_index: int, phase: str, step: int) -> range:
-        """The rows of the phase list that a step feeds."""
+    def book_packs(self, stage_index: int) -> dict[str, list[int]]:
+        """The run of packs [first, packs] of each book of a self-chosen stage, in declared order; else nothing."""
+        return self.manifest["stages"][stage_index]["book_packs"]
+
+    def rows_of_step(self, stage_index: int, phase: str, step: int, order: Sequence[str] | None = None) -> range:
+        """The rows of the phase list that a step feeds; `order` as in `batches`."""
         if phase == "roles":
             counts = self._phase(stage_index, phase)["rows_by_role"].values()
             steps = self.phase_steps(stage_index, phase)
             bounds = [sum(dealt(at, rows, steps)[0] for rows in counts) for at in (step, step + 1)]
             return range(*bounds)
         batch_packs = self.manifest["stages"][stage_index]["batch_packs"]
+        book_packs = self.book_packs(stage_index)
+        if phase == "books" and book_packs:
+            return rows_of_book_step(step, book_packs if order is None else order, book_packs, batch_packs)
         first = step * batch_packs
         return range(first, min(first + batch_packs, self.phase_rows(stage_index, phase)))
 
@@ -106,7 +121,7 @@ class Corpus:
         for row in range(self.phase_rows(stage_index, phase)):
             stage, pack, role = self.locate(stage_index, phase, row)
             if role == TRUNK:
-                yield self.shard(stage).digests[32 * pack : 32 * pack + 32]
+                yield self.shard(stage).digests[pack].tobytes()
             else:
                 ids, weights, _ = self.row(stage_index, phase, row)
                 yield row_digest(ids, weights)
@@ -118,17 +133,36 @@ class Corpus:
         return self.describe(stage, pack, "" if role == TRUNK else "role_") + reader
 
     def describe(self, stage_index: int, pack: int, prefix: str = "") -> str:
-        """A pack in words: which passages of which books it holds, and which scenes."""
+        """A pack in words: which passages of which books it holds, how they begin, which scenes, when it is read."""
         shard = self.shard(stage_index)
-        told: dict[str, list[int]] = {}
-        for segment in shard.segments(prefix)[shard.segments(prefix)["pack"] == pack]:
+        segments = shard.segments(prefix)
+        told: dict[str, list] = {}
+        for segment in segments[segments["pack"] == pack]:
             if segment["kind"] == SCENE:
                 told[f"scene '{shard.scenes[segment['source']]['id']}'"] = []
             else:
-                name = f"book '{self.manifest['books'][segment['source']]['id']}'"
-                told.setdefault(name, [int(segment["start"]), 0])[1] = int(segment["end"])
-        parts = [f"{name}, characters {span[0]} to {span[1]}" if span else name for name, span in told.items()]
-        return f"pack {pack} of stage '{shard.entry['name']}' ({'; '.join(parts) or 'no text'})"
+                book, start, end = self.manifest["books"][segment["source"]]["id"], segment["start"], segment["end"]
+                span = told.setdefault(f"book '{book}'", [int(start), 0, self._first_words(book, start, end)])
+                span[1] = int(end)
+        parts = [f"{name}, characters {s[0]} to {s[1]}{s[2]}" if s else name for name, s in told.items()]
+        when = "" if prefix else self._when(stage_index, pack)
+        return f"pack {pack} of stage '{shard.entry['name']}' ({'; '.join(parts) or 'no text'}{when})"
+
+    def _first_words(self, book: str, start: int, end: int) -> str:
+        """How a range of a book begins, if the book can be read."""
+        try:
+            text = (self.folder / "books" / f"{book}.txt").read_bytes().decode("utf-8")[start:end]
+        except (OSError, ValueError):
+            return ""
+        return f": '{' '.join(text[:100].split())[:40]}...'"
+
+    def _when(self, stage_index: int, pack: int) -> str:
+        """The step that feeds a pack first: of the phase, or of its book where books are chosen on the way."""
+        batch_packs = self.manifest["stages"][stage_index]["batch_packs"]
+        for book, (first, packs) in self.book_packs(stage_index).items():
+            if first <= pack < first + packs:
+                return f"; step {(pack - first) // batch_packs} of book '{book}'"
+        return f"; step {pack // batch_packs}"
 
     def shard(self, stage_index: int) -> Shard:
         """A stage's files, mapped into memory."""

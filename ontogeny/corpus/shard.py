@@ -43,12 +43,13 @@ class Shard:
         return self._map("role_codes.bin", np.dtype(np.uint8), self.entry["role_packs"])
 
     @cached_property
-    def digests(self) -> bytes:
-        return (self.folder / "digests.bin").read_bytes()
+    def digests(self) -> np.ndarray:
+        """The digest of each pack, uint8 [packs, 32], mapped."""
+        return self._map("digests.bin", np.dtype(np.uint8), self.entry["packs"], 32)
 
     def segments(self, prefix: str = "") -> np.ndarray:
-        """Where each run of tokens came from; `prefix` is "" or "role_"."""
-        return np.load(self.folder / f"{prefix}segments.npy", allow_pickle=False)
+        """Where each run of tokens came from, mapped; `prefix` is "" or "role_"."""
+        return self._array(f"{prefix}segments.npy")
 
     @cached_property
     def scenes(self) -> list[dict[str, Any]]:
@@ -58,18 +59,36 @@ class Shard:
     def packs_of_role(self, role: int) -> np.ndarray:
         """The packs of role_ids in which a role has something to learn."""
         if role not in self._role_packs:
-            self._role_packs[role] = np.flatnonzero(np.load(self.folder / "role_rows.npy", allow_pickle=False)[role])
+            self._role_packs[role] = np.flatnonzero(self._array("role_rows.npy")[role])
         return self._role_packs[role]
 
     @cached_property
     def _role_packs(self) -> dict[int, np.ndarray]:
         return {}
 
-    def _map(self, name: str, dtype: np.dtype, rows: int) -> np.ndarray:
-        """A file as rows. Raises: CorpusError if it does not have the manifest's size."""
+    def _array(self, name: str) -> np.ndarray:
+        """A .npy file, mapped. Raises: CorpusError if it is none."""
+        path = self.folder / name
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except Exception as problem:  # numpy reads the header as Python: a damaged one raises what it likes
+            told = f"{type(problem).__name__}: {str(problem).splitlines()[0] if str(problem) else ''}"
+            raise CorpusError(
+                Fault(
+                    "a file of the corpus cannot be read.",
+                    shown(path),
+                    told,
+                    "an array as prepare writes it",
+                    "prepare the corpus again",
+                )
+            ) from None
+
+    def _map(self, name: str, dtype: np.dtype, rows: int, columns: int | None = None) -> np.ndarray:
+        """A file as rows (of a pack's tokens). Raises: CorpusError if it does not have the manifest's size."""
+        columns = self.context_tokens if columns is None else columns
         path = self.folder / name
         size = path.stat().st_size if path.is_file() else -1
-        wanted = rows * self.context_tokens * dtype.itemsize
+        wanted = rows * columns * dtype.itemsize
         if size != wanted:
             raise CorpusError(
                 Fault(
@@ -81,8 +100,8 @@ class Shard:
                 )
             )
         if rows == 0:
-            return np.empty((0, self.context_tokens), dtype=dtype)
-        return np.memmap(path, dtype=dtype, mode="r", shape=(rows, self.context_tokens))
+            return np.empty((0, columns), dtype=dtype)
+        return np.memmap(path, dtype=dtype, mode="r", shape=(rows, columns))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

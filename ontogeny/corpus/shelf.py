@@ -1,21 +1,20 @@
-"""The cleaned books of a corpus: written once, opened one at a time."""
+"""The cleaned books of a corpus, opened as they are needed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ontogeny.core.errors import CorpusError, Fault, LibraryError, closest
-from ontogeny.core.hashes import sha256_hex
-from ontogeny.core.library import Library, LibraryEntry
-from ontogeny.corpus.clean import CleanBook, clean
-from ontogeny.corpus.passages import Passage, hold_out, iterate_paragraphs, make_passages
-from ontogeny.corpus.sources import SourceText, read_source, source_digest
+import numpy as np
 
-KEPT_CHARS = 64 << 20
+from ontogeny.corpus.passages import Passage, hold_out, iterate_paragraphs, make_passages
+from ontogeny.corpus.store import StoredTokens, read_tokens
+
+KEPT_CHARS = 32 << 20  # of the books last opened
 
 
 @dataclass(frozen=True)
@@ -32,19 +31,22 @@ class BookRecord:
     bytes: int
     cuts: list
     chapters: list
+    kinds: dict
+    notes: list
     field: str
     level: str
 
 
 @dataclass(frozen=True)
 class OpenBook:
-    """A book with its text and passages; the held-out ones by index."""
+    """A book with its text and passages, the held-out ones by index, and the ids of each where a store has them."""
 
     index: int
     record: BookRecord
     text: str
     passages: list[Passage]
     held_out: frozenset[int]
+    tokens: StoredTokens | None = None
 
     def training(self) -> Iterator[tuple[int, Passage]]:
         """The passages that may be read, in order."""
@@ -64,25 +66,59 @@ class OpenBook:
 
 
 class Shelf:
-    """The books of a corpus in manifest order; the last opened stays in memory."""
+    """The books of a corpus in manifest order; those last opened stay in memory, up to KEPT_CHARS.
 
-    def __init__(self, folder: Path, records: list[BookRecord]):
+    `stored` are the folders of the books in a store, `tokens` those of their ids: with them nothing is computed
+    again. Without them (a proof) passages come from the text."""
+
+    def __init__(
+        self,
+        folder: Path,
+        records: list[BookRecord],
+        stored: dict[str, Path] | None = None,
+        tokens: dict[str, Path] | None = None,
+    ):
         self.folder = folder
         self.records = records
         self.index = {record.id: i for i, record in enumerate(records)}
-        self._open: OpenBook | None = None
+        self.stored = stored or {}
+        self.tokens = tokens or {}
+        self._open: OrderedDict[str, OpenBook] = OrderedDict()
 
     def open(self, book_id: str) -> OpenBook:
-        if self._open is None or self._open.record.id != book_id:
-            index = self.index[book_id]
-            record = self.records[index]
-            text = self.text(book_id)
-            passages = make_passages(CleanBook(text, [tuple(c) for c in record.chapters], []))
-            self._open = OpenBook(index, record, text, passages, frozenset(hold_out(passages, record.fingerprint)))
-        return self._open
+        """A book by its id."""
+        if book_id in self._open:
+            self._open.move_to_end(book_id)
+            return self._open[book_id]
+        index = self.index[book_id]
+        record = self.records[index]
+        text = self.text(book_id)
+        if book_id in self.stored:
+            passages, held_out = read_passages(self.stored[book_id])
+        else:
+            passages = make_passages(text, [chapter[1] for chapter in record.chapters])
+            held_out = frozenset(hold_out(passages, record.fingerprint))
+        tokens = read_tokens(self.tokens[book_id]) if book_id in self.tokens else None
+        book = OpenBook(index, record, text, passages, held_out, tokens)
+        self._open[book_id] = book
+        while len(self._open) > 1 and sum(len(other.text) for other in self._open.values()) > KEPT_CHARS:
+            self._open.popitem(last=False)
+        return book
+
+    def closed(self) -> Shelf:
+        """The same shelf with no book open, for another process."""
+        return Shelf(self.folder, self.records, self.stored, self.tokens)
+
+    def training_texts(self, book_id: str) -> Iterator[str]:
+        """The passages of a book that may be read, one by one."""
+        book = self.open(book_id)
+        return (book.text[passage.start : passage.end] for _, passage in book.training())
 
     def text(self, book_id: str) -> str:
-        return book_path(self.folder, book_id).read_bytes().decode("utf-8")
+        """A cleaned book, whole."""
+        folder = self.stored.get(book_id)
+        path = folder / "book.txt" if folder else book_path(self.folder, book_id)
+        return path.read_bytes().decode("utf-8")
 
 
 def book_path(folder: Path, book_id: str) -> Path:
@@ -90,88 +126,20 @@ def book_path(folder: Path, book_id: str) -> Path:
     return folder / "books" / f"{book_id}.txt"
 
 
-def write_book(entry: LibraryEntry, source: SourceText, folder: Path) -> BookRecord:
-    """Cleans a book and writes it.
-
-    Raises: CorpusError, naming the book, if nothing to read is left of it."""
-    book = clean(source.text, source.markup)
-    words = len(book.text.split())
-    if words < 2:
-        raise CorpusError(
-            Fault(
-                f"book '{entry.id}' is empty after cleaning.",
-                f"books.{entry.id}  {entry.source}",
-                f"{words} words from {len(source.text)} characters",
-                "a book of at least two words",
-                "check the source and its selector",
-            )
-        )
-    raw = book.text.encode("utf-8")
-    path = book_path(folder, entry.id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(raw)
-    return BookRecord(
-        entry.id,
-        entry.title,
-        entry.source,
-        entry.licence,
-        source.raw_sha256,
-        sha256_hex(raw),
-        len(book.text),
-        len(raw),
-        [list(cut) for cut in book.cuts],
-        [list(c) for c in book.chapters],
-        entry.field,
-        entry.level,
-    )
+def write_passages(folder: Path, passages: list[Passage], held_out: list[int]) -> None:
+    """Passages as a stored book keeps them: start, end, chapter, held out."""
+    held = set(held_out)
+    rows = [(p.start, p.end, p.chapter, i in held) for i, p in enumerate(passages)]
+    np.save(folder / "passages.npy", np.array(rows, dtype=np.int64).reshape(-1, 4), allow_pickle=False)
 
 
-class Sources:
-    """The books of a library as their sources give them; small ones are kept, so that none is read twice."""
-
-    def __init__(self, library: Library):
-        self.library = library
-        self._kept: dict[str, SourceText] = {}
-        self._kept_chars = 0
-
-    def read(self, book_id: str) -> SourceText:
-        """A book's raw text. Raises: LibraryError if it cannot be had."""
-        if book_id in self._kept:
-            return self._kept[book_id]
-        source = read_source(self.entry(book_id), self.library.root)
-        if self._kept_chars + len(source.text) <= KEPT_CHARS:
-            self._kept[book_id] = source
-            self._kept_chars += len(source.text)
-        return source
-
-    def entry(self, book_id: str) -> LibraryEntry:
-        """A book of the catalogue. Raises: LibraryError if it is not there."""
-        entry = self.library.entries.get(book_id)
-        if entry is None:
-            raise LibraryError(
-                Fault(
-                    f"book '{book_id}' is not in the library.",
-                    "stages[..].sections[..].books",
-                    repr(book_id),
-                    f"a book id of the library{closest(book_id, self.library.entries)}",
-                    "correct the id, or add the book",
-                )
-            )
-        return entry
-
-    def raw_digests(self, book_ids: Sequence[str]) -> dict[str, str]:
-        """SHA-256 of each book's raw bytes. Raises: LibraryError with the faults of all that cannot be read."""
-        faults: list[Fault] = []
-        digests = {}
-        for book_id in book_ids:
-            try:
-                digests[book_id] = source_digest(self.entry(book_id), self.library.root)
-            except LibraryError as problem:
-                faults.extend(problem.faults)
-        if faults:
-            raise LibraryError(faults)
-        return digests
+def read_passages(folder: Path) -> tuple[list[Passage], frozenset[int]]:
+    """What `write_passages` wrote."""
+    rows = np.load(folder / "passages.npy", allow_pickle=False).tolist()
+    passages = [Passage(start, end, chapter) for start, end, chapter, _ in rows]
+    return passages, frozenset(i for i, row in enumerate(rows) if row[3])
 
 
 def as_manifest(record: BookRecord) -> dict[str, Any]:
+    """A record as the manifest keeps it."""
     return asdict(record)

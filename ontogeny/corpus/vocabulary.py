@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -16,6 +19,7 @@ from ontogeny.core.positions import shown
 
 END_OF_TEXT = "<|endoftext|>"
 TRAINING_BATCH = 1000
+SAMPLE_BYTES = 200_000_000
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, out: Path, context_tokens: int = 0) -> str:
@@ -56,6 +60,27 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, out: Path, context_to
     }
     (out / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     return tokenizer_fingerprint(out)
+
+
+class Sized(Protocol):
+    """What is asked of a book's record here."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def bytes(self) -> int: ...
+
+
+Book = TypeVar("Book", bound=Sized)
+
+
+def sample_of(books: Sequence[Book]) -> list[Book]:
+    """The books a tokenizer is trained on, in id order: all of a small library; of one larger than SAMPLE_BYTES those
+    with the least SHA-256 of their ids, until they hold so much. A change of another book does not move them."""
+    ranked = sorted(books, key=lambda book: hashlib.sha256(book.id.encode()).digest())
+    sizes = list(accumulate(book.bytes for book in ranked))
+    enough = next((count for count, size in enumerate(sizes, 1) if size >= SAMPLE_BYTES), len(ranked))
+    return sorted(ranked[:enough], key=lambda book: book.id)
 
 
 def tokenizer_fingerprint(folder: Path) -> str:

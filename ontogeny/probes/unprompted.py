@@ -13,7 +13,7 @@ from ontogeny.core.hashes import seed_of
 from ontogeny.corpus.vocabulary import Encoder
 from ontogeny.probes.intervals import interval_of_mean
 
-SAMPLES, SAMPLE_TOKENS = 8, 96
+SAMPLES, SAMPLE_TOKENS = 8, 64
 CONCEPTION = "conception"
 ON = "empty prompt"
 

@@ -195,6 +195,21 @@ class Learner:
             metrics.fed += fed_rows(micro, ids_BT, weights_BT)
         return metrics
 
+    @torch.no_grad()
+    def surprise(self, batch: Any) -> list[tuple[int, float]]:
+        """(row, mean nats of its loss-bearing tokens) for this rank's rows of a batch; nothing is learned."""
+        found = []
+        self.engine.eval()
+        for micro in self.micros(batch):
+            ids_BT = torch.from_numpy(np.ascontiguousarray(micro.ids_BT)).to(self.device, torch.long)
+            self.subject.set_groups(micro.group_B, self.device)
+            nats_BT = token_nats(self.engine(input_ids=ids_BT, use_cache=False).logits, ids_BT).double().cpu().numpy()
+            for row, nats_T, weights_T in zip(micro.rows_B, nats_BT, micro.weights_BT, strict=True):
+                if row >= 0:
+                    found.append((int(row), float(nats_T[weights_T > 0].mean())))
+        self.engine.train()
+        return found
+
     def _count(self, metrics: StepMetrics, micro: Micro, nats_B: np.ndarray) -> None:
         weight_B = micro.weights_BT.sum(axis=1, dtype=np.float64)
         for group in np.unique(micro.group_B):

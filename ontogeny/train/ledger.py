@@ -22,10 +22,11 @@ from ontogeny.core.hashes import file_sha256
 from ontogeny.core.plan import Plan
 from ontogeny.core.run import RunDirectory, disk_faults, publish_folder, remove_tree, truncate, write_json
 from ontogeny.core.units import bits_per_byte
+from ontogeny.train.fingerprints import FINGERPRINTS, LIVED_ROOT, LOG, fingerprints
 from ontogeny.train.learner import Learner, StepMetrics
 
 KEPT_CHECKPOINTS = 2
-GROWING = ("metrics.jsonl", "consumed.bin")
+GROWING = (LOG, "consumed.bin")
 WRITER_WORDS = ("inline_container", "iostream error", "os error")  # what torch and safetensors say of a refused write
 
 
@@ -113,7 +114,7 @@ class Ledger:
         }
         with (
             disk_faults(self.folder(cursor)),
-            open(self.folder(cursor) / "metrics.jsonl", "a", encoding="utf-8") as file,
+            open(self.folder(cursor) / LOG, "a", encoding="utf-8") as file,
         ):
             file.write(json.dumps(line) + "\n")
 
@@ -202,22 +203,25 @@ class Ledger:
         return lengths
 
     def conceived(self) -> bool:
-        """Whether the probes of conception are written."""
-        return (self.run.stage_folder(0, "conception") / "probes.json").is_file()
+        """Whether conception is over: its fingerprints are written last."""
+        return (self.run.stage_folder(0, "conception") / FINGERPRINTS).is_file()
 
-    def record(self, cursor: Cursor | None, results: list[dict], gate: dict | None) -> None:
-        """Writes what was measured after a stage (None: at conception), the gate's word and the fingerprints."""
+    def record(
+        self, cursor: Cursor | None, results: list[dict], gate: dict | None, lived_root: str | None = None
+    ) -> None:
+        """Writes what was measured after a stage (None: at conception), the gate's word, then the fingerprints of all
+        that the stage leaves. `lived_root`: the order in which a self-chosen stage was read."""
         if self.writer:
             folder = self.folder(cursor) if cursor else self.run.stage_folder(0, "conception")
-            names = [path for kind in ("model", "adapters") for path in sorted((folder / kind).rglob("*"))]
-            write_json(
-                folder / "fingerprints.json",
-                {str(path.relative_to(folder)): file_sha256(path) for path in names if path.is_file()},
-            )
             write_json(folder / "probes.json", results)
-            self.run.event("probes_measured", stage=folder.name, rows=len(results))
             if gate is not None:
                 write_json(folder / "gate.json", gate)
+            lived = {LIVED_ROOT: lived_root} if lived_root else {}
+            write_json(folder / FINGERPRINTS, fingerprints(folder) | lived)
+            log = folder / LOG
+            hashed = {"metrics_sha256": file_sha256(log)} if log.is_file() else {}
+            self.run.event("probes_measured", stage=folder.name, rows=len(results), **hashed)
+            if gate is not None:
                 self.run.event("stage_ended", stage=folder.name, decision=gate["decision"])
         self.barrier()
 

@@ -54,6 +54,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _live(run: RunDirectory, stop: threading.Event) -> tuple[str, int, str]:
+    from ontogeny.core.hashes import file_sha256
     from ontogeny.corpus.rows import Corpus  # heavy rooms only now, so that a bad run directory is told at once
     from ontogeny.train.learner import Learner, start_distributed
     from ontogeny.train.ledger import Ledger
@@ -72,6 +73,7 @@ def _live(run: RunDirectory, stop: threading.Event) -> tuple[str, int, str]:
             zero_stage=plan.genome.machine.zero_stage,
             threads_per_rank=plan.world.threads_per_rank,
             device=plan.world.device,
+            **{f"{name}_sha256": file_sha256(run / name) for name in ("genome.yaml", "plan.json")},
         )
     try:
         ended = walk(plan, corpus, learner, Measurer(plan, corpus, ledger), ledger, stop)

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from ontogeny.core.cursor import TRAINED, Cursor
 from ontogeny.core.errors import Fault, TrainError
 from ontogeny.core.plan import Plan
+from ontogeny.corpus.lived import lived_root
+from ontogeny.train.choice import Choices
 from ontogeny.train.gate import decide
 from ontogeny.train.learner import Learner, StepMetrics
 from ontogeny.train.ledger import Ledger
@@ -39,7 +41,9 @@ def walk(plan: Plan, corpus: Any, learner: Learner, measure: Measure, ledger: Le
         for phase in TRAINED[cursor.phase :]:  # books, replay, roles
             learner.enter(cursor, ledger.checkpoint())  # what wakes, what freezes
             ledger.enter(cursor)
-            for batch in corpus.batches(stage, phase, first_step=cursor.step):
+            choices = Choices(learner, ledger, cursor)  # of a self-chosen stage: which book comes next
+            choices.reach(cursor.step)
+            for batch in corpus.batches(stage, phase, first_step=cursor.step, order=choices.order):
                 metrics = train_step(learner, batch, cursor, stop)
                 ledger.feed(cursor, metrics)
                 cursor = cursor.after_step()
@@ -51,13 +55,14 @@ def walk(plan: Plan, corpus: Any, learner: Learner, measure: Measure, ledger: Le
                     ledger.save(learner, cursor)
                 if metrics.stop:
                     raise Interrupted
+                choices.reach(cursor.step)
             write_results(learner, ledger, cursor)  # the trunk after replay, the adapters after roles
             cursor = cursor.after_phase()
             ledger.save(learner, cursor)
         learner.leave()
         results = measure(cursor)
         gate = decide(stage, cursor.pass_, results)
-        ledger.record(cursor, results, gate)
+        ledger.record(cursor, results, gate, lived_root(corpus, cursor.stage, ledger.folder(cursor)))
         if gate["decision"] == "end":
             return "gate_ended"
         cursor = cursor.after_stage(gate["decision"])

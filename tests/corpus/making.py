@@ -128,6 +128,7 @@ def make_stage(
     batch_tokens=256,
     role_span=None,
     roles=ROLES,
+    reading="sequential",
 ) -> SimpleNamespace:
     scenes = SimpleNamespace(every_tokens=every_tokens, kinds=list(kinds), folder=f"stages/{name}")
     return SimpleNamespace(
@@ -135,6 +136,7 @@ def make_stage(
         name=name,
         sections=[("all", books)],
         span=stage_span or span(books="all"),
+        reading=reading,
         scenes=scenes if every_tokens else None,
         loop_loss=SimpleNamespace(attempt=attempt, repair=repair),
         replay_frac=replay_frac,
@@ -157,6 +159,7 @@ def make_plan(
         language=language,
         context_tokens=context_tokens,
         roles=list(roles),
+        skip_rules=(),
         tokenizer={"train": "bpe", "vocab_size": vocab_size},
         stages=stages,
     )

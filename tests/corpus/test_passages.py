@@ -8,7 +8,7 @@ from ontogeny.corpus.passages import HELD_OUT_FRAC, hold_out, make_passages, spl
 
 def test_passages_are_whole_paragraphs_of_about_the_target_size():
     book = clean(make_prose(1, 200, chapter_every=30), "plain")
-    passages = make_passages(book)
+    passages = make_passages(book.text, [chapter[1] for chapter in book.chapters])
     sizes = [p.end - p.start for p in passages]
     assert all(book.text[: p.start].endswith("\n\n") for p in passages[1:])
     assert max(sizes) < 1800 and 600 < sum(sizes) / len(sizes) < 1300
@@ -19,7 +19,7 @@ def test_passages_are_whole_paragraphs_of_about_the_target_size():
 def test_a_long_paragraph_is_a_passage_alone():
     long = "word " * 800
     book = clean(f"{'Short one. ' * 30}\n\n{long}\n\nAfter.", "plain")
-    assert [book.text[p.start : p.end].strip() for p in make_passages(book)] == [
+    assert [book.text[p.start : p.end].strip() for p in make_passages(book.text, [chapter[1] for chapter in book.chapters])] == [
         ("Short one. " * 30).strip(),
         long.strip(),
         "After.",
@@ -27,7 +27,7 @@ def test_a_long_paragraph_is_a_passage_alone():
 
 
 def test_five_percent_are_held_out_by_hash_and_never_the_first():
-    passages = make_passages(clean(make_prose(2, 600), "plain"))
+    passages = make_passages(clean(make_prose(2, 600), "plain").text, [])
     held = hold_out(passages, "fingerprint")
     assert len(held) == round(HELD_OUT_FRAC * len(passages)) and 0 not in held
     assert held == hold_out(passages, "fingerprint") != hold_out(passages, "another")
@@ -36,7 +36,7 @@ def test_five_percent_are_held_out_by_hash_and_never_the_first():
 
 
 def test_small_books_hold_out_one_or_none():
-    passages = make_passages(clean(make_prose(3, 40), "plain"))
+    passages = make_passages(clean(make_prose(3, 40), "plain").text, [])
     assert len(hold_out(passages[:7], "f")) == 0
     assert len(hold_out(passages[:8], "f")) == 1
 

@@ -27,7 +27,7 @@ def test_two_preparations_are_equal_to_the_byte(prepared, tmp_path):
 
 def test_a_corpus_that_is_there_is_returned_at_once(prepared, monkeypatch):
     plan, library, corpus = prepared
-    monkeypatch.setattr(prepare_module, "_write_corpus", lambda *a: pytest.fail("prepared again"))
+    monkeypatch.setattr(prepare_module._Making, "write", lambda *a: pytest.fail("prepared again"))
     assert prepare_corpus(plan, library, corpus.folder).manifest == corpus.manifest
 
 

@@ -6,7 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from making import copy_corpus, make_library, make_plan, make_prose, make_stage, scene_yaml
 
+from ontogeny.corpus.prepare import prepare_corpus
 from ontogeny.corpus.proof import declared_records, verify_consumed, verify_corpus
 from ontogeny.corpus.rows import Corpus
 
@@ -139,6 +141,124 @@ def test_a_range_that_breaks_the_law_of_the_book(own_copy, kind):
 def test_no_manifest(tmp_path):
     (fault,) = verify_corpus(tmp_path)
     assert "manifest.json" in fault.where
+
+
+# every file, all three modes of reading
+
+
+@pytest.fixture(scope="module")
+def modes(tmp_path_factory):
+    """A corpus of three stages: sequential, interleaved with replay, self-chosen; not to be changed."""
+    root = tmp_path_factory.mktemp("modes")
+    books = {name: make_prose(seed, 14 + 6 * seed, 4) for seed, name in enumerate(("alpha", "beta", "gamma"))}
+    scenes = "".join(scene_yaml(f"s{i}", trigger) for i, trigger in enumerate(("phrase: bridge", "phrase: lamp")))
+    library = make_library(root, books, {name: scenes for name in ("first", "second", "third")})
+    stages = [
+        make_stage(0, "first", ["alpha"]),
+        make_stage(1, "second", [], reading="interleaved", replay_frac=0.2),
+        make_stage(2, "third", ["alpha", "beta", "gamma"], reading="self_chosen", replay_frac=0.2),
+    ]
+    stages[1].sections = [("one", ["alpha", "beta"]), ("two", ["gamma"])]
+    return prepare_corpus(make_plan(stages, context_tokens=64), library, root / "corpus").folder
+
+
+FILES = ["manifest.json", "SHA256SUMS", "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"]
+FILES += [f"books/{book}.txt" for book in ("alpha", "beta", "gamma")]
+FILES += [
+    f"{stage}/{name}"
+    for stage in ("first", "second", "third")
+    for name in (
+        "ids.bin",
+        "codes.bin",
+        "digests.bin",
+        "segments.npy",
+        "role_ids.bin",
+        "role_codes.bin",
+        "role_segments.npy",
+        "role_rows.npy",
+        "scenes.jsonl",
+        "heldout.jsonl",
+        "items.jsonl",
+    )
+]
+
+
+def test_no_file_of_a_corpus_is_left_out(modes):
+    assert sorted(FILES) == sorted(p.relative_to(modes).as_posix() for p in modes.rglob("*") if p.is_file())
+    assert verify_corpus(modes) == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_one_byte_of_any_file_is_found_and_the_file_named(modes, file):
+    path = modes / file
+    raw = path.read_bytes()
+    size = len(raw)
+    try:
+        for at in sorted({0, size // 3, size * 2 // 3, size - 1}) if size else ():
+            for bit in (1, 32):
+                path.write_bytes(raw[:at] + bytes([raw[at] ^ bit]) + raw[at + 1 :])
+                faults = verify_corpus(modes)
+                assert faults, f"byte {at}, bit {bit}"
+                assert any(file in fault.where for fault in faults), (at, bit, whole(faults))
+        path.rename(path.with_name(".away"))
+        assert any(file in fault.where for fault in verify_corpus(modes)), "the file is gone"
+        path.with_name(".away").rename(path)
+    finally:
+        path.write_bytes(raw)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda stages: stages[1]["turns"].reverse(), "the sections are not read in the order of their turns"),
+        (lambda stages: stages[1]["turns"].pop(3), "book 'gamma'"),
+        (lambda stages: stages[1]["sections"].reverse(), "stage 'second'"),
+        (lambda stages: stages[2]["book_packs"]["beta"].__setitem__(0, 1), "book 'beta'"),
+        (lambda stages: stages[0]["books"][0]["training"][0].__setitem__(1, 40), "characters 40 to"),
+        (lambda stages: stages[2].update(reading="interleaved"), "stage 'third'"),
+    ],
+)
+def test_a_manifest_that_tells_another_order(modes, tmp_path, change, told):
+    folder = copy_corpus(modes, tmp_path / "corpus")
+    change_manifest(folder, change)
+    found = whole(verify_corpus(folder))
+    assert told in found and "manifest.json" in found, found
+
+
+def test_a_fault_tells_the_book_the_words_and_the_step(modes, tmp_path):
+    folder = copy_corpus(modes, tmp_path / "corpus")
+    flip_byte(folder / "first/ids.bin", 2 * (64 * 7 + 20))
+    (fault,) = verify_corpus(folder)
+    corpus = Corpus(folder)
+    segments = corpus.shard(0).segments()
+    start = segments[segments["pack"] == 7]["start"][0]
+    words = " ".join(corpus.folder.joinpath("books/alpha.txt").read_text()[start : start + 100].split())[:40]
+    assert fault.where.startswith("first/ids.bin: pack 7 of stage 'first' (book 'alpha', characters ")
+    assert f"'{words}...'" in fault.where and fault.where.endswith("; step 2)")
+    assert "token 20" in fault.got
+    assert "; step " in corpus.describe(2, 9) and "of book '" in corpus.describe(2, 9)
+
+
+def test_an_answer_or_a_held_out_passage_that_the_book_does_not_hold(own_copy):
+    for name, key, told in (("items.jsonl", "answer", "item 'gap-"), ("heldout.jsonl", "text", "book '")):
+        path = own_copy / "first" / name
+        lines = path.read_text().splitlines()
+        at = next(i for i, line in enumerate(lines) if json.loads(line).get("kind", "gap") == "gap")
+        record = json.loads(lines[at])
+        record[key] = record[key][:3] + "X" + record[key][4:]
+        path.write_text("\n".join([*lines[:at], json.dumps(record), *lines[at + 1 :]]) + "\n")
+        (fault,) = verify_corpus(own_copy)
+        assert f"first/{name}, line {at + 1}: {told}" in fault.where and "characters" in fault.where
+        path.write_text("\n".join([*lines[:at], *lines[at + 1 :]]) + "\n")
+        assert name in verify_corpus(own_copy)[0].where, "a line that is missing"
+        path.write_text("\n".join(lines) + "\n")
+
+
+def test_a_whole_stage_of_wrong_packs_is_told_in_a_few_faults(own_copy):
+    path = own_copy / "first/ids.bin"
+    path.write_bytes(bytes(path.stat().st_size))
+    faults = verify_corpus(own_copy)
+    assert 2 < len(faults) < 12 and "more packs are not what was declared" in whole(faults)
 
 
 # consumed.bin

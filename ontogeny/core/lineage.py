@@ -1,0 +1,60 @@
+"""Where a genome comes from: comments at its head that are YAML once the marks are taken off.
+
+    # lineage:
+    # - child: 5e1f...                        (the genome's hash)
+    #   operation: mutate                     (or cross)
+    #   seed: 3
+    #   parents:
+    #   - {name: seedling, genome: 93ab...}
+    #   changes:
+    #   - "swapped bbe-mark and bbe-luke in primer, long stories"
+
+A child carries the records of all its ancestors, oldest first."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ontogeny.core.edit import flow
+from ontogeny.core.errors import GenomeError
+from ontogeny.core.positions import parse_yaml
+
+BLOCK = re.compile(r"^# lineage:\r?\n(?:# (?:-|  ).*\r?\n)*", re.MULTILINE)
+
+
+def read_lineage(text: str) -> list[dict[str, Any]]:
+    """The records of a genome file, oldest first; none where nothing is told.
+
+    Raises: GenomeError if the block is spoiled."""
+    block = BLOCK.search(text)
+    if not block:
+        return []
+    plain = "".join(line[2:] + "\n" for line in block[0].splitlines())
+    records = parse_yaml(plain, "lineage", GenomeError).value["lineage"]
+    return [record for record in records or [] if isinstance(record, dict)]
+
+
+def with_lineage(text: str, records: list[dict[str, Any]]) -> str:
+    """The text with these records at its head, in the place of those that it had."""
+    lines = ["# lineage:"]
+    for record in records:
+        lines += [f"# - child: {flow(record['child'])}", f"#   operation: {record['operation']}"]
+        lines += [f"#   seed: {record['seed']}", "#   parents:"]
+        lines += [f"#   - {flow(parent)}" for parent in record["parents"]]
+        lines += ["#   changes:", *(f"#   - {flow(change)}" for change in record["changes"])]
+    newline = "\r\n" if "\r\n" in text else "\n"
+    block = newline.join(lines) + newline
+    if old := BLOCK.search(text):
+        return text[: old.start()] + block + text[old.end() :]
+    head = re.match(r"\ufeff?(?:#.*\n)*", text)
+    at = head.end() if head else 0
+    return text[:at] + block + text[at:]
+
+
+def joined(*lineages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records of several parents, each once."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for record in (record for lineage in lineages for record in lineage):
+        found.setdefault((record.get("child"), record.get("operation"), record.get("seed")), record)
+    return list(found.values())

@@ -1,0 +1,127 @@
+"""A PDF's text layer as a book: paragraphs out of the lines of its pages, headings where the type says so.
+
+Heads and numbers of pages are set apart, form feeds stand between pages and divided words keep their hyphen and the end
+of their line, so that the rules of cleaning see pages as they see them in any text."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+from ontogeny.corpus.extract import pdf_pages
+from ontogeny.corpus.selectors import Note, ReadProblem
+
+FULL_LINE_FRAC = 0.93
+MIN_LETTERS_A_PAGE = 20
+MIN_HEADS = 3
+MAX_HEADING_LINES = 3
+BEGINNING_CHARS = 24
+
+_ENDS_SENTENCE = re.compile(r"[.!?:…»”\"’)\]]['\"”’)\]]*$")
+_NUMBER = re.compile(r"[\W_]*(?:\d{1,4}|[ivxlc]{1,8})[\W_]*$", re.IGNORECASE)
+
+
+def pdf_text(content: bytes, name: str) -> tuple[str, list[Note]]:
+    """The text of a PDF's pages as Markdown.
+
+    Raises: ReadProblem if it is locked, damaged, or has no text layer (a scan)."""
+    pages, nodes = pdf_pages(content)
+    letters = sum(sum(map(str.isalpha, page)) for page in pages)
+    if letters < MIN_LETTERS_A_PAGE * min(len(pages), 10):
+        raise ReadProblem(
+            "is a PDF without text: a scan.",
+            f"{letters} letters on {len(pages)} pages of {name}",
+            "a PDF with a text layer",
+            "run a text recognition program over it, or bring the book in another format",
+        )
+    lines = [[line.strip() for line in re.sub("\x02\n?", "-\n", page).split("\n") if line.strip()] for page in pages]
+    furniture = _furniture(lines)
+    headings = {
+        _norm(node["content"].get("text", "")): int(node["content"].get("level") or 1)
+        for node in nodes
+        if node["content"].get("node_type") in ("heading", "title")
+    }
+    beginnings = {
+        _norm(node["content"].get("text", ""))[:BEGINNING_CHARS]
+        for node in nodes
+        if node["content"].get("node_type") in ("paragraph", "list_item", "quote")
+    }
+    width = _usual_width([line for page in lines for line in page])
+    told = [_page_blocks(page, furniture, headings, beginnings, width) for page in lines]
+    text = "\n\n\x0c".join("\n\n".join(blocks) for blocks in told) + "\n"
+    return text, [("pdf_pages", str(len(pages)))]
+
+
+def _furniture(pages: list[list[str]]) -> set[str]:
+    """Lines at the head or foot of pages that come on several of them, their numbers apart."""
+    edges = Counter(_unnumbered(line) for page in pages for line in {*page[:2], *page[-2:]})
+    common = {line for line, count in edges.items() if line and count >= MIN_HEADS}
+    return {line for page in pages for line in (*page[:2], *page[-2:]) if _unnumbered(line) in common}
+
+
+def _page_blocks(
+    lines: list[str], furniture: set[str], headings: dict[str, int], beginnings: set[str], width: int
+) -> list[str]:
+    blocks: list[str] = []
+    column: list[str] = []
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        taken, told = 1, ""
+        edge = at < 2 or at >= len(lines) - 2
+        if edge and (line in furniture or _NUMBER.match(line)):
+            told = line
+        else:
+            for count in range(MAX_HEADING_LINES, 0, -1):
+                if (level := headings.get(_norm(" ".join(lines[at : at + count])))) and at + count <= len(lines):
+                    taken, told = count, f"{'#' * min(level, 6)} {' '.join(lines[at : at + count])}"
+                    break
+        if told or _norm(line)[:BEGINNING_CHARS] in beginnings:
+            blocks += _paragraphs(column, width)
+            column = []
+        if told:
+            blocks.append(told)
+        else:
+            column.append(line)
+        at += taken
+    return [*blocks, *_paragraphs(column, width)]
+
+
+def _paragraphs(lines: list[str], width: int) -> list[str]:
+    """Lines of a column as paragraphs: one ends where a sentence does and the next word would have had room.
+
+    Several such line ends in a row, sentence or not, are the author's: verse, kept apart with its lines."""
+    if not lines:
+        return []
+    free = [
+        len(line) + 1 + len(after.split(maxsplit=1)[0]) <= FULL_LINE_FRAC * width and not line.endswith("-")
+        for line, after in pairwise(lines)
+    ]
+    blocks, begun, in_verse = [], [lines[0]], len(free) > 1 and free[0] and free[1]
+    for index, line in enumerate(lines[1:]):
+        verse_ahead = free[index + 1 : index + 3] == [True, True]
+        if in_verse and not free[index]:
+            in_verse = False
+        elif in_verse:
+            in_verse = index + 1 >= len(free) or free[index + 1] or not _ENDS_SENTENCE.search(line)
+        elif (free[index] and _ENDS_SENTENCE.search(lines[index])) or (free[index] and verse_ahead):
+            blocks.append("\n".join(begun))
+            begun, in_verse = [], verse_ahead
+        begun.append(line)
+    return [*blocks, "\n".join(begun)]
+
+
+def _usual_width(lines: list[str]) -> int:
+    """How many characters a full line of the book's column holds."""
+    widths = sorted(map(len, lines))
+    return widths[int(0.9 * (len(widths) - 1))] if widths else 0
+
+
+def _norm(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).casefold()
+
+
+def _unnumbered(line: str) -> str:
+    return re.sub(r"[\W\d_]+", "", line).casefold()

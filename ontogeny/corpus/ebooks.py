@@ -1,0 +1,214 @@
+"""EPUB and FB2 made ready for the extractor.
+
+An EPUB is packed anew: its documents decoded and tidied, without pictures, and a document without a heading given the
+title its table of contents has for it. An FB2 is written as HTML, tag by tag, so that a file that is not quite XML is
+still read; verse lines, notes and the depth of sections are kept."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from html import escape, unescape
+from pathlib import PurePosixPath
+from posixpath import normpath
+from urllib.parse import unquote
+
+from ontogeny.corpus.archives import Member
+from ontogeny.corpus.encodings import decoded
+from ontogeny.corpus.hypertext import plain_text, replaced, tidied
+from ontogeny.corpus.selectors import Note, ReadProblem
+
+DOCUMENTS = (".xhtml", ".html", ".htm", ".xml")
+NOT_DOCUMENTS = ("META-INF/container.xml", "META-INF/encryption.xml")
+HEAD_CHARS = 600
+
+_ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_EMPTY = re.compile(r"<(?!(?:br|hr|img|input|meta|link|col|area|base|wbr)\b)([\w:]+)([^<>]*)/>", re.IGNORECASE)
+_BODY = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
+_HEADED = re.compile(r"<h[1-6]\b", re.IGNORECASE)
+_NCX = re.compile(r"<(?:\w+:)?text>([^<]{1,300})</(?:\w+:)?text>\s*</(?:\w+:)?navLabel>\s*<(?:\w+:)?content\b([^<>]*)>", re.I)
+_NAV = re.compile(r"<a\b([^<>]*)>((?:(?!</a>).){1,400})</a>", re.IGNORECASE | re.DOTALL)
+
+
+def packed_anew(members: list[Member], name: str, language: str) -> tuple[bytes, list[Note]]:
+    """An EPUB of the same spine with tidied documents. Raises: ReadProblem if it is locked or leaves its own archive."""
+    files = {member.name: member for member in members}
+    package, items, spine = _package(files, name)
+    documents = {path for path in files if path.lower().endswith(DOCUMENTS) and path not in NOT_DOCUMENTS}
+    if any(path.encode() in files[key].read() for key in NOT_DOCUMENTS[1:] if key in files for path in documents):
+        raise ReadProblem(
+            "is locked: its documents are encrypted.", name, "an EPUB without copy protection", "bring an open copy"
+        )
+    missing = [path for path in spine if path not in files]
+    notes: list[Note] = [("missing", f"{len(missing)} documents of the spine, the first {missing[0]}")] if missing else []
+    titles = _titles(files, items, package)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("mimetype", "application/epub+zip")
+        for path, member in files.items():
+            if path in documents:
+                text, found = decoded(member.read(), path, language)
+                notes += [note for note in found if note not in notes]
+                text = tidied(_EMPTY.sub(r"<\1\2></\1>", text))
+                archive.writestr(path, f"<html><body>{_headed(_inside(text), titles.get(path, ''))}</body></html>")
+            elif path == package or path.endswith(".ncx") or path == NOT_DOCUMENTS[0]:
+                archive.writestr(path, member.read())
+    return out.getvalue(), notes
+
+
+def _package(files: dict[str, Member], name: str) -> tuple[str, dict[str, dict[str, str]], list[str]]:
+    """(path of the package document, its items by id with their full paths, the paths of the spine in order)."""
+    container = files["META-INF/container.xml"].read().decode("utf-8", "replace")
+    package = _attributes(container, "rootfile")[0].get("full-path", "") if "rootfile" in container else ""
+    if package not in files:
+        raise ReadProblem("is an EPUB without a package.", name, "META-INF/container.xml that names an .opf", "bring it again")
+    opf = decoded(files[package].read(), package)[0]
+    items = {}
+    for item in _attributes(opf, "item"):
+        path = unquote(item.get("href", ""))
+        full = normpath(str(PurePosixPath(package).parent / path))
+        if path.startswith("/") or full.startswith("../"):
+            raise ReadProblem("names a file outside its own archive.", path, "paths inside the EPUB", "bring another copy")
+        items[item.get("id", "")] = {**item, "path": full}
+    spine = [items[ref["idref"]]["path"] for ref in _attributes(opf, "itemref") if ref.get("idref") in items]
+    if not spine:
+        raise ReadProblem("is an EPUB without a spine.", name, "a reading order of documents", "bring another copy")
+    return package, items, spine
+
+
+def _attributes(xml: str, tag: str) -> list[dict[str, str]]:
+    return [
+        {key: unescape(double or single) for key, double, single in _ATTRIBUTE.findall(found[1])}
+        for found in re.finditer(rf"<(?:\w+:)?{tag}\b([^<>]*)>", xml)
+    ]
+
+
+def _titles(files: dict[str, Member], items: dict[str, dict[str, str]], package: str) -> dict[str, str]:
+    """The first title that the table of contents (NCX, or the navigation document) has for each document."""
+    titles: dict[str, str] = {}
+    for item in items.values():
+        path = item["path"]
+        is_ncx = item.get("media-type") == "application/x-dtbncx+xml" or path.endswith(".ncx")
+        if path not in files or not (is_ncx or "nav" in item.get("properties", "").split()):
+            continue
+        text = decoded(files[path].read(), path)[0]
+        entries = [(found[2], found[1]) if is_ncx else (found[1], found[2]) for found in (_NCX if is_ncx else _NAV).finditer(text)]
+        for told, title in entries:
+            place = dict((key, double or single) for key, double, single in _ATTRIBUTE.findall(told))
+            href = unquote(unescape(place.get("src") or place.get("href") or "")).partition("#")[0]
+            if href and plain_text(title):
+                titles.setdefault(normpath(str(PurePosixPath(path).parent / href)), plain_text(title))
+    return titles
+
+
+def _inside(html: str) -> str:
+    """The body of a document."""
+    body = _BODY.search(html)
+    start = body.end() if body else 0
+    end = html.lower().rfind("</body")
+    return html[start : end if end > start else len(html)]
+
+
+def _headed(body: str, title: str) -> str:
+    """A document's body, its title made a heading if it has none."""
+    if not title or _HEADED.search(body) or not plain_text(body[: 20 * HEAD_CHARS]):
+        return body
+    for found in re.finditer(r"<(p|div)\b[^<>]*>((?:(?!</?(?:p|div)\b).){1,400})</\1>", body[: 4 * HEAD_CHARS], re.I | re.S):
+        if plain_text(found[2]).casefold() == title.casefold():
+            return f"{body[: found.start()]}<h2>{found[2]}</h2>{body[found.end() :]}"
+    told = plain_text(body[:HEAD_CHARS]).casefold()
+    return body if told.startswith(title.casefold()) else f"<h2>{escape(title)}</h2>{body}"
+
+
+# FB2
+
+_DROPPED = ("description", "binary", "stylesheet")
+_NOTE = re.compile(r"<a\b([^<>]*)>\s*(?:<sup>)?\s*[\[({]?([^<\[\](){}]{1,8})[\])}]?\s*(?:</sup>)?\s*</a>", re.IGNORECASE)
+_TOKEN = re.compile(r"<(/?)(?:\w+:)?([\w-]+)([^<>]*)>")
+_NOTES_BODY = re.compile(r"name\s*=\s*[\"'](?:notes|comments|footnotes)", re.IGNORECASE)
+_PLAIN = {
+    "p": "p",
+    "subtitle": "p",
+    "stanza": "p",
+    "table": "table",
+    "tr": "tr",
+    "td": "td",
+    "th": "th",
+    "sup": "sup",
+    "sub": "sub",
+    "code": "tt",
+    "strong": "b",
+    "text-author": "p",
+    "date": "p",
+    "cite": "blockquote",
+    "epigraph": "blockquote",
+}
+
+
+def fb2_html(text: str, keep_bold: bool = False) -> str:
+    """An FB2 as tidied HTML: titles by the depth of their sections, stanzas as lines, notes as paragraphs `[1] ...`."""
+    for name in _DROPPED:
+        text = replaced(text, name, lambda _: "")
+    text = _NOTE.sub(lambda found: f"[{found[2].strip()}]" if "note" in found[1] else found[2], text)
+    return tidied(_Fb2Writer().html(text), keep_bold)
+
+
+class _Fb2Writer:
+    """Goes over the tags of an FB2 once and remembers where it stands."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.in_notes = False
+        self.in_poem = False
+        self.title: list[str] | None = None
+        self.label = ""
+
+    def html(self, text: str) -> str:
+        """The bodies as one HTML document."""
+        pieces: list[str] = []
+        at = 0
+        for token in _TOKEN.finditer(text):
+            self._add(pieces, text[at : token.start()])
+            self._add(pieces, self._tag(bool(token[1]), token[2].lower(), token[3]))
+            at = token.end()
+        self._add(pieces, text[at:])
+        return f"<html><body>{''.join(pieces)}</body></html>"
+
+    def _add(self, pieces: list[str], told: str) -> None:
+        (pieces if self.title is None else self.title).append(told)
+
+    def _tag(self, closing: bool, name: str, rest: str) -> str:
+        if name == "title":
+            return self._end_title() if closing else self._begin_title()
+        if name == "section":
+            self.depth = max(0, self.depth + (-1 if closing else 1))
+        elif name == "body":
+            self.depth = 0
+            self.in_notes = not closing and bool(_NOTES_BODY.search(rest))
+        elif name == "poem":
+            self.in_poem = not closing
+        elif name == "v":
+            return "<br>" if closing else ""
+        elif name == "p" and not closing and self.label:
+            told, self.label = self.label, ""
+            return f"<p>{told} "
+        elif known := _PLAIN.get(name):
+            return f"<{'/' if closing else ''}{known}>"
+        return ""
+
+    def _begin_title(self) -> str:
+        self.title = []
+        return ""
+
+    def _end_title(self) -> str:
+        parts = [plain_text(part) for part in "".join(self.title or []).split("</p>")]
+        self.title = None
+        told = ""
+        for part in filter(None, parts):
+            told += part if not told else f" {part}" if told[-1] in ".!?:,;—–-" else f". {part}"
+        if self.in_notes and self.depth:
+            self.label = f"[{told.strip('[]')}]"
+            return ""
+        level = min(6, self.depth + (2 if self.in_poem else 1))
+        return f"<h{level}>{escape(told)}</h{level}>" if told else ""

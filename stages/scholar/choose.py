@@ -1,0 +1,149 @@
+"""Chooses the books of genome/scholar.yaml from a list of Project Gutenberg's titles, and writes its catalogue.
+
+    python stages/scholar/choose.py TITLES.tsv        (id, slug: "1342<TAB>Pride-and-Prejudice_1342")
+
+The rule. Titles are turned back into words and cleaned. Left out: other languages, parts of works, periodicals, indexes,
+recordings, and what MATURE names. A section of `stages/scholar/sections.yaml` takes titles by id, or those that its
+pattern fits; the sections are gone through in order, a title goes to the first that takes it, lower numbers first, and
+of the titles that begin alike (one work in several editions) only the first is kept. Authors are not in the list; those given stand in sections.yaml."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+HERE = Path(__file__).parent
+SECTIONS, CATALOGUE, GENOME = HERE / "sections.yaml", HERE.parent / "scholar.library.yaml", "genome/scholar.yaml"
+HEAD = """\
+# The books of genome/scholar.yaml and, beyond them, what its slots choose from: written by stages/scholar/choose.py from a
+# list of Project Gutenberg's titles. All are in the public domain in the United States; elsewhere look before you read.
+# The list names no authors (each book's own header does): `unknown` where sections.yaml gives none. Nothing is pinned: `ontogeny library lock` does that.
+books:
+"""
+FOREIGN = frozenset(
+    "de la le les des du et un une der die das und von im ein eine het van een voor el los las del y en al il di dei della"
+    " per um os na dos em ja zu dem mit auf aus ou au aux par sur histoire tome kertomus och af til med ett det som ik dat"
+    " op te bij tot sa se li ang mga ni kankanay esperanto latin latina".split()
+)
+PARTS = re.compile(
+    r"\b(?:vol|vols|volumes?|v \d+|parts?|no \d|nos?\b \d|number \d+|bd|book (?:[ivx]+|\d+|one|two|three)|index|audio|"
+    r"magazine|journal|weekly|monthly|annual|quarterly|proceedings|transactions|bulletin|newsletter|catalogue|catalog|"
+    r"almanac|gutenberg|of \d+|copyright|slice|appendix|series \d|report)\b",
+    re.I,
+)
+MATURE = re.compile(
+    r"\b(?:sex\w*|onan\w*|erotic\w*|slave\w*|negro\w*|race|races|darky|darkies|coons?|savage\w*|witch\w*|occult\w*|astrolog\w*|"
+    r"spirit ?uali\w*|theosoph\w*|phrenolog\w*|hom\w*opath\w*|chiroprac\w*|abortion\w*|prostitut\w*|murder\w*|suicide\w*|"
+    r"eugenic\w*|torture\w*|flagell\w*|gorilla warfare|yellow peril|jew peril|mormon\w*|christian science)\b",
+    re.I,
+)
+LITTLE = frozenset("a an the of and or in on to for with from by at its s being".split())
+
+
+def main(titles: Path) -> None:
+    """Writes the catalogue."""
+    sections = YAML(typ="safe", pure=True).load(SECTIONS.read_text("utf-8"))
+    mended = sections.pop("titles")
+    authors = {number: name for name, numbers in sections.pop("authors").items() for number in numbers}
+    books = [(number, mended.get(number, title)) for number, title in read_titles(titles)]
+    lines = [HEAD]
+    for stage, names in sections.items():
+        lines.append(f"\n  # {stage}\n")
+        for name, section in names.items():
+            for number, title in taken(section, books, f"{stage}/{name}"):
+                author = authors.pop(number, section.get("author", "unknown"))
+                lines.append(entry(number, title, author, stage, section))
+    assert not authors, f"authors of books that no section takes: {authors}"
+    CATALOGUE.write_text("".join(lines), "utf-8")
+    print(f"{CATALOGUE}: {sum(line.startswith('  pg') for line in lines)} books")
+
+
+def read_titles(path: Path) -> Iterator[tuple[int, str]]:
+    """(number, title) of every line of the list."""
+    for line in path.read_text("utf-8").splitlines():
+        number, _, slug = line.partition("\t")
+        yield int(number), worded(slug)
+
+
+def worded(slug: str) -> str:
+    """A slug as the title it was: Main Title: Subtitle."""
+    name = slug.rpartition("_")[0]
+    cut = name.endswith("_")
+    text = re.sub(r"0x([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), name.rstrip("_"))
+    text = re.sub(r"-*13-", ": ", text, count=1) if "--13-" in text else text
+    text = re.sub(r"-?\bamp-", "-", text).replace("--13-", " ")
+    text = re.sub(r"(?<=[A-Za-z])-(s|t|ll|re|ve)(?=-|:|$)", r"'\1", text)
+    text = re.sub(r"(?<=[a-z0-9.])(?<!Mc)(?<!Mac)(?=[A-Z][a-z]*(?:-|$))", ": ", text).replace("-", " ")
+    text = re.sub(r"\s+b\s+(?=[A-Z0-9])", ": ", text)
+    text = re.sub(r"\s+", " ", re.sub(r"[\s:|]*:[\s:|]*", ": ", text)).strip(" :.")
+    main, colon, rest = text.partition(": ")
+    if colon and (cut or len(text) > 90):
+        return main
+    if cut or len(text) > 90:
+        words = text[:90].split(" ")[:-1]
+        while words and words[-1].lower() in LITTLE:
+            words.pop()
+        return " ".join(words)
+    return text
+
+
+def taken(section: dict[str, Any], books: list[tuple[int, str]], name: str) -> list[tuple[int, str]]:
+    """The books of a section; they are taken out of `books`, and so are other editions of the same works."""
+    found: list[tuple[int, str]] = []
+    if "ids" in section:
+        titles = dict(books)
+        assert set(section["ids"]) <= set(titles), (name, sorted(set(section["ids"]) - set(titles)))
+        found = [(number, titles[number]) for number in section["ids"]]
+    else:
+        wanted, unwanted = re.compile(section["take"], re.I), re.compile(section.get("leave", r"(?!)"), re.I)
+        met: set[str] = set()
+        numbered = section.get("numbered", False)
+        for number, title in sorted(books, key=lambda book: volume(book[1]) if numbered else book[0]):
+            if len(found) == section["pool"]:
+                break
+            fits = wanted.search(title) and not unwanted.search(title) and (numbered or suits(title))
+            if fits and (numbered or work(title) not in met):
+                found.append((number, title))
+                met.add(work(title))
+    assert len(found) == section.get("pool", len(found)), (name, len(found))
+    gone = {number for number, _ in found}
+    works = set() if section.get("numbered") else {work(title) for _, title in found if work(title)}
+    books[:] = [(number, title) for number, title in books if number not in gone and work(title) not in works]
+    return found
+
+
+def volume(title: str) -> list[int]:
+    """The numbers in a title: edition, volume, slice."""
+    return [int(number) for number in re.findall(r"\d+", title)]
+
+
+def suits(title: str) -> bool:
+    """Whether a title is a whole work in English that this library should hold."""
+    words = set(re.findall(r"[^\W\d_]+", title.lower()))
+    english = not words & FOREIGN and title.isascii() and len(words) > 1
+    return english and not PARTS.search(title) and not MATURE.search(title)
+
+
+def work(title: str) -> str:
+    """What the editions of one work have in common: the first words of the title that say something."""
+    words = [word for word in re.findall(r"[a-z0-9]+", title.partition(":")[0].lower()) if word not in LITTLE]
+    return " ".join(words[:6])
+
+
+def entry(number: int, title: str, author: str, stage: str, section: dict[str, Any]) -> str:
+    """A book's lines in the catalogue."""
+    quoted = title.replace("\\", "").replace('"', "'")
+    return (
+        f'  pg{number}:\n    source: gutenberg:{number}\n    title: "{quoted}"\n    author: {author}\n    language: en\n'
+        f"    field: {section['field']}\n    level: {stage}\n    form: {section['form']}\n"
+        "    licence: LicenseRef-Public-Domain-US\n"
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
