@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ontogeny.cli import library_audit
 from ontogeny.cli.shared import GenomeFile, Json, Libraries, Quiet, located, nearest_root, print_json, teller
 
 BookFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of books, under the library's.")]
@@ -19,8 +19,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_books)
     group.command("add")(add)
     group.command("lock")(lock)
-    if importlib.util.find_spec("ontogeny.cli.library_audit"):
-        importlib.import_module("ontogeny.cli.library_audit").register(group)
+    library_audit.register(group)
     app.add_typer(group, name="library")
 
 

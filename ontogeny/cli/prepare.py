@@ -42,6 +42,7 @@ def prepare(
     overrides: Overrides = None,
     out: Out = None,
     libraries: Libraries = None,
+    show: str = typer.Option("", "--show", metavar="BOOK", help="Print what becomes of one book; prepare nothing."),
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -50,6 +51,9 @@ def prepare(
     from ontogeny.core.run import RunDirectory
 
     loaded = load_genome(genome, overrides or (), libraries or ())
+    if show:
+        _show(loaded, show, json)
+        return
     run = RunDirectory(out or Path("runs") / loaded.genome.name)
     with fresh_or_ours(run, loaded):
         plan = prepared(loaded, run, teller(quiet))
@@ -57,6 +61,15 @@ def prepare(
         print_json(plan.as_dict())
     elif not quiet:
         print(run.path)
+
+
+def _show(loaded: LoadedGenome, book: str, json: bool) -> None:
+    """Prints what becomes of one book of the library under this genome's rules of cleaning."""
+    from ontogeny.corpus.show import describe, show_book
+
+    with located(loaded):
+        shown = show_book(loaded.library, book, loaded.genome.cleaning.skip_rules)
+    print_json(shown) if json else print(describe(shown))
 
 
 @contextlib.contextmanager

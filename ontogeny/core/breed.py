@@ -66,11 +66,10 @@ def _mutated(
     for kind in kinds:
         if len(changes) == wanted:
             break
-        before = bench.missing_tokens()
         for _ in range(3):
             trial = bench.copy()
             told = kind(trial)
-            if told is None or any(more > before.get(stage, 0.0) for stage, more in trial.missing_tokens().items()):
+            if told is None or trial.falls_short(bench):
                 continue
             if out is not None and not _is_new(trial, out, library, hashes):
                 continue
@@ -102,14 +101,19 @@ def cross(one: LoadedGenome, other: LoadedGenome, seed: int, out: Path, library:
     hashes = [genome_hash(parent.genome) for parent in (one, other)]
     rng = Random(seed_of(seed, "+".join(hashes), "cross"))
     problem: OntogenyError | None = None
+    tried: list[dict[int, int]] = []
     for _ in range(TRIES):
         taken = _points(rng, [[stage.name for stage in parent.genome.stages] for parent in (one, other)])
+        if taken in tried:
+            continue
+        tried.append(taken)
         bench = Bench(
             YamlText(read_text(one.path, GenomeError), shown(one.path)), one, rng, f"cross seed {seed}", size_of
         )
-        changes = [f"stages of {other.genome.name}: " + ", ".join(other.genome.stages[n].name for n in taken.values())]
+        names = [other.genome.stages[number].name for number in taken.values()]
+        changes = [f"stages of {other.genome.name}: {', '.join(names)}"]
         _transplant(bench, other, taken)
-        changes += _mended(bench, one, other)
+        changes += _mended(bench, one, names)
         try:
             bench.loaded = _composed(bench.text.finished(), out, library)
         except GenomeError as fault:
@@ -178,8 +182,9 @@ def _fitted(donor: YamlText, stage: int, one: LoadedGenome, other: LoadedGenome)
         donor.take(path)
 
 
-def _mended(bench: Bench, one: LoadedGenome, other: LoadedGenome) -> list[str]:
+def _mended(bench: Bench, one: LoadedGenome, taken: list[str]) -> list[str]:
     """Each book once, gates that have something to look at, spans within what the books hold."""
+    read = bench.reads()
     changes = _each_book_once(bench)
     names = [bench.name(stage) for stage in range(bench.count)]
     for stage in range(bench.count):
@@ -190,9 +195,12 @@ def _mended(bench: Bench, one: LoadedGenome, other: LoadedGenome) -> list[str]:
             told = f"no gate: it looked at {gate.get('on')}, {gate.get('subject', 'trunk')}"
             bench.note(("stages", stage, "gate"), told)
             changes.append(f"{told} (in {names[stage]})")
-    for stage, missing in enumerate(bench.missing_tokens().get(name, 0.0) for name in names):
-        span, held = bench.given(stage, "span"), bench.held_tokens(stage)
-        if missing and held and held >= 1:
+    for stage, name in enumerate(names):
+        if name not in taken and bench.reads()[name] == read[name]:
+            continue  # as it was in its own genome
+        span, missing = bench.given(stage, "span"), bench.missing_tokens(stage)
+        held = bench.held_tokens(stage) if missing else None
+        if held and held >= 1:
             new = max(1, int(float(f"{held * 0.97:.1e}")))
             bench.own(stage, "span")
             bench.text.set(("stages", stage, "span"), {"tokens": new})

@@ -25,6 +25,7 @@ RULES: dict[str, str] = {
     "markdown_heading": "the marks of a heading are removed, its words stay",
     "heading_lines": "a heading over several lines becomes one, and stands apart",
     "hard_wrap": "lines that a typesetter broke are joined",
+    "long_verse": "verse of more than 60 lines without a blank one is parted where a line ends a sentence",
     "indent": "spaces before every line of a paragraph are removed, what one line has more stays",
     "broken_paragraph": "a paragraph that a page's end or a picture broke in mid-sentence is put together",
     "footnote": "a footnote in mid-sentence becomes a paragraph of its own after it",

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from ontogeny.core.edit import flow
+from ontogeny.core.nodes import flow
 from ontogeny.core.schema import Genome
 
 MODELINE = "# yaml-language-server: $schema=schema.json"
@@ -90,6 +90,7 @@ def _file_schema() -> dict[str, Any]:
     stage["properties"]["trunk"] = _pointed(stage["properties"]["trunk"], "StageTrunk")
     roles = {**stage["properties"]["roles"], "additionalProperties": _pointed({}, "StageRole")}
     stage["properties"]["roles"] = roles
+    schema["properties"]["roles"]["additionalProperties"] = False
     _without_noise(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A genome of ontogeny", **schema}
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from ontogeny.core.edit import flow
+from ontogeny.core.nodes import flow
 from ontogeny.core.schema import Genome, Section, Stage
 
 SAME_BOOKS = 0.5  # share of common books above which a stage or section of another name is the same one, renamed

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from ontogeny.core.address import source_fault
+from ontogeny.core.cleaning import unknown_rules
 from ontogeny.core.errors import Fault, LibraryError
 from ontogeny.core.positions import Document, load_yaml, model_faults
 
@@ -134,6 +135,16 @@ def _entry(document: Document, book_id: str, fields: object, faults: list[Fault]
                 repr(fields["id"]),
                 "the id is the key that the book's fields stand under",
                 "remove the key",
+            )
+        )
+    for position, name, expected in unknown_rules(fields.get("skip_rules")):
+        faults.append(
+            Fault(
+                f"book '{book_id}' switches off a rule of cleaning that does not exist.",
+                document.at((*where, "skip_rules", position)),
+                f"'{name}'",
+                expected,
+                "correct the name",
             )
         )
     source = fields.get("source")

@@ -16,8 +16,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ontogeny.core.edit import flow
 from ontogeny.core.errors import GenomeError
+from ontogeny.core.nodes import flow
 from ontogeny.core.positions import parse_yaml
 
 BLOCK = re.compile(r"^# lineage:\r?\n(?:# (?:-|  ).*\r?\n)*", re.MULTILINE)

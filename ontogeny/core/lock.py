@@ -154,6 +154,17 @@ def unpinned_books(genome: Genome, library: Library) -> list[Fault]:
     ]
 
 
+def provisional_counts(genome: Genome, library: Library | None) -> dict[str, int]:
+    """How much a lock has yet to settle: slots, slot_books, remote_books; empty where it has all been."""
+    sections = [section for stage in genome.stages for section in stage.sections]
+    slots = [section.slot for section in sections if section.slot]
+    entries = library.entries if library else {}
+    books = {book for section in sections for book in section.book_ids if book in entries}
+    unpinned = sum(is_unpinned(entries[book]) for book in books)
+    told = {"slots": len(slots), "slot_books": sum(slot.count for slot in slots), "remote_books": unpinned}
+    return told if any(told.values()) else {}
+
+
 def is_unpinned(entry: LibraryEntry) -> bool:
     """Whether a book may still be another when it is fetched."""
     return is_remote(entry.source) and entry.sha256 is None

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from ontogeny.core.edit import Piece, YamlText, flow
+from ontogeny.core.edit import Piece, YamlText
 from ontogeny.core.errors import GenomeError
 from ontogeny.core.genome import LoadedGenome
 from ontogeny.core.library import Library
+from ontogeny.core.nodes import flow
 from ontogeny.core.positions import Where, read_text, shown
 
 FACTORS = (0.5, 0.7, 1.4, 2.0)
@@ -92,14 +93,25 @@ class Bench:
         """Every book that is read."""
         return {book for _, _, books in self.shelves() for book in books}
 
-    def missing_tokens(self) -> dict[str, float]:
-        """By stage, how many tokens its span asks for beyond what its books hold; stages of unknown size left out."""
-        found = {}
-        for stage in range(self.count):
-            span, held = self.given(stage, "span") or {}, self.held_tokens(stage)
-            if held is not None:
-                found[self.name(stage)] = max(0.0, span.get("tokens", 0) - held)
-        return found
+    def reads(self) -> dict[str, tuple[Any, Any]]:
+        """By stage, what its length hangs on: its sections and its span."""
+        return {self.name(stage): (self.sections(stage), self.given(stage, "span")) for stage in range(self.count)}
+
+    def missing_tokens(self, stage: int) -> float:
+        """How many tokens a stage's span asks for beyond what its books hold; 0 where that is not known."""
+        asked = (self.given(stage, "span") or {}).get("tokens", 0)
+        held = self.held_tokens(stage) if asked else None
+        return 0.0 if held is None else max(0.0, asked - held)
+
+    def falls_short(self, before: Bench) -> bool:
+        """Whether a stage that was changed asks for more tokens than it has, and for more than it did."""
+        old = before.reads()
+        changed = [stage for stage in range(self.count) if old.get(self.name(stage)) != self.reads()[self.name(stage)]]
+        return any(missing > before.missing_of(self.name(n)) for n in changed if (missing := self.missing_tokens(n)))
+
+    def missing_of(self, name: str) -> float:
+        """As `missing_tokens`, by name; 0 for a stage that is not here."""
+        return sum(self.missing_tokens(stage) for stage in range(self.count) if self.name(stage) == name)
 
     def held_tokens(self, stage: int) -> float | None:
         """About how many tokens the books of a stage hold; None if the size of one is not known."""

@@ -13,7 +13,7 @@ from ontogeny.core.errors import Fault, GenomeError
 from ontogeny.core.genome import genome_hash
 from ontogeny.core.hashes import seed_of
 from ontogeny.core.library import Library, restricts
-from ontogeny.core.lock import is_unpinned
+from ontogeny.core.lock import provisional_counts
 from ontogeny.core.memory import MemoryEstimate, estimate_memory, micro_packs
 from ontogeny.core.schedule import Schedule, make_schedule
 from ontogeny.core.schema import TRUNK, Gate, Genome, LoopLoss, Role, Span, Stage, Trunk
@@ -180,7 +180,7 @@ def make_plan(
         for index, stage in enumerate(genome.stages)
     )
     micro, role_micro = _micro_batches(genome, world, model, stages)
-    provisional = {} if counts else _provisional(genome, library)
+    provisional = {} if counts else provisional_counts(genome, library)
     return Plan(
         name=genome.name,
         genome=genome,
@@ -202,17 +202,6 @@ def make_plan(
         corpus_hash=counts["corpus_hash"] if counts else None,
         provisional=provisional,
     )
-
-
-def _provisional(genome: Genome, library: Library | None) -> dict[str, int]:
-    """How much a lock has yet to settle; empty where it has all been."""
-    sections = [section for stage in genome.stages for section in stage.sections]
-    slots = [section.slot for section in sections if section.slot]
-    entries = library.entries if library else {}
-    remote = {book for section in sections for book in section.book_ids if book in entries}
-    unpinned = sum(is_unpinned(entries[book]) for book in remote)
-    told = {"slots": len(slots), "slot_books": sum(slot.count for slot in slots), "remote_books": unpinned}
-    return told if any(told.values()) else {}
 
 
 def _provisional_warning(provisional: Mapping[str, int]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ontogeny.core.cleaning import unknown_rules
 from ontogeny.core.errors import Fault, closest
 from ontogeny.core.library import CATALOGUE, Library
 from ontogeny.core.positions import Document, Where
@@ -19,6 +20,7 @@ def rule_faults(raw: dict, library: Library, document: Document) -> list[Fault]:
     faults: list[Fault] = []
     faults += _batch_faults(raw, document)
     faults += _role_name_faults(raw, document)
+    faults += _cleaning_faults(raw, document)
     names: dict[str, int] = {}
     for index, stage in _stages(raw):
         name = stage.get("name")
@@ -98,6 +100,17 @@ def _role_name_faults(raw: dict, document: Document) -> Iterator[Fault]:
             )
     if len(_mapping(raw.get("roles"))) > 30:
         yield Fault("too many roles.", document.at(("roles",)), str(len(raw["roles"])), "at most 30", "drop some")
+
+
+def _cleaning_faults(raw: dict, document: Document) -> Iterator[Fault]:
+    for position, name, expected in unknown_rules(_mapping(raw.get("cleaning")).get("skip_rules")):
+        yield Fault(
+            "a rule of cleaning does not exist.",
+            document.at(("cleaning", "skip_rules", position)),
+            f"'{name}'",
+            expected,
+            "correct the name",
+        )
 
 
 def _book_faults(index: int, stage: dict, library: Library, document: Document) -> Iterator[Fault]:

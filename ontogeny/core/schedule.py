@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ontogeny.core.schema import Optimised
+from ontogeny.core.schema_learning import Optimised
 
 
 @dataclass(frozen=True)

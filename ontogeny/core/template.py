@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from ontogeny.core.edit import flow
 from ontogeny.core.errors import Fault, GenomeError, closest
 from ontogeny.core.library import CATALOGUE, Library, LibraryEntry
+from ontogeny.core.nodes import flow
 
 FOLDER = Path(__file__).parent / "templates"
 STAGES_AT_MOST = {"sprout": 2}  # of one book each

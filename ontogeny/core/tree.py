@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ontogeny.core.edit import flow
 from ontogeny.core.genome import LoadedGenome
+from ontogeny.core.nodes import flow
 from ontogeny.core.schema import Section, Stage
 from ontogeny.core.units import counted
 
@@ -71,7 +71,7 @@ def _told_stage(stage: dict[str, Any]) -> list[str]:
     books = [book for section in stage["sections"] for book in section["books"]]
     sizes = [book["bytes"] for book in books]
     known = f", {counted(sum(size or 0 for size in sizes))} bytes" if books and None not in sizes else ""
-    return [*told, f"{len(books)} books{known}"]
+    return [*told, f"{len(books)} book{'' if len(books) == 1 else 's'}{known}"]
 
 
 def _told_book(book: dict[str, Any], language: str) -> str:

@@ -53,7 +53,8 @@ def members(content: bytes, name: str) -> list[Member]:
         raise _problem("is an archive of too many files.", f"{len(infos)} files", f"at most {MAX_MEMBERS}")
     total = sum(info.file_size for info in infos)
     if total > MAX_UNPACKED_BYTES:
-        raise _problem("unpacks to too much: a zip bomb, or several books.", f"{total} bytes", f"at most {MAX_UNPACKED_BYTES}")
+        most = f"at most {MAX_UNPACKED_BYTES} bytes"
+        raise _problem("unpacks to too much: a zip bomb, or several books.", f"{total} bytes", most)
     for info in infos:
         _check(info)
     return [Member(info.filename, archive, info) for info in sorted(infos, key=lambda info: natural(info.filename))]

@@ -25,7 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufeff\u200b\u2060]")
 _MARKDOWN_HEADING = re.compile(r"^(#{1,6}) +(.*[^\s#]|#+)[ #]*$")
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
 _SPEAKER = re.compile(r"^\*\*([^*]+)\*\* *$")
-_DIRECTION = re.compile(r"_([^_]+)_")
+_DIRECTION = re.compile(r"(?<!\w)_([^_]+)_(?!\w)")
 _ROMAN_WORD = re.compile(r"^(?:I{2,3}|IV|VI{0,3}|IX)$")
 
 

@@ -1,14 +1,13 @@
 """A PDF's text layer as a book: paragraphs out of the lines of its pages, headings where the type says so.
 
-Heads and numbers of pages are set apart, form feeds stand between pages and divided words keep their hyphen and the end
-of their line, so that the rules of cleaning see pages as they see them in any text."""
+Heads and numbers of pages are left out and counted. Form feeds stand between pages, and divided words keep their hyphen
+and the end of their line, so that cleaning puts together what a page or a line divided, as it does in any text."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from itertools import pairwise
-from typing import Any
 
 from ontogeny.corpus.extract import pdf_pages
 from ontogeny.corpus.selectors import Note, ReadProblem
@@ -37,7 +36,7 @@ def pdf_text(content: bytes, name: str) -> tuple[str, list[Note]]:
             "run a text recognition program over it, or bring the book in another format",
         )
     lines = [[line.strip() for line in re.sub("\x02\n?", "-\n", page).split("\n") if line.strip()] for page in pages]
-    furniture = _furniture(lines)
+    kept = _without_furniture(lines)
     headings = {
         _norm(node["content"].get("text", "")): int(node["content"].get("level") or 1)
         for node in nodes
@@ -49,35 +48,40 @@ def pdf_text(content: bytes, name: str) -> tuple[str, list[Note]]:
         if node["content"].get("node_type") in ("paragraph", "list_item", "quote")
     }
     width = _usual_width([line for page in lines for line in page])
-    told = [_page_blocks(page, furniture, headings, beginnings, width) for page in lines]
+    told = [_page_blocks(page, headings, beginnings, width) for page in kept]
     text = "\n\n\x0c".join("\n\n".join(blocks) for blocks in told) + "\n"
-    return text, [("pdf_pages", str(len(pages)))]
+    left_out = sum(map(len, lines)) - sum(map(len, kept))
+    return text, [("pdf_pages", f"{len(pages)}, {left_out} of their heads and numbers left out")]
 
 
-def _furniture(pages: list[list[str]]) -> set[str]:
-    """Lines at the head or foot of pages that come on several of them, their numbers apart."""
+def _without_furniture(pages: list[list[str]]) -> list[list[str]]:
+    """Pages without what comes at the head or foot of several of them, whatever number stands in it."""
     edges = Counter(_unnumbered(line) for page in pages for line in {*page[:2], *page[-2:]})
-    common = {line for line, count in edges.items() if line and count >= MIN_HEADS}
-    return {line for page in pages for line in (*page[:2], *page[-2:]) if _unnumbered(line) in common}
+    common = {line for line, count in edges.items() if count >= MIN_HEADS and (line or len(pages) > MIN_HEADS)}
+    kept = []
+    for page in pages:
+        outer = {*range(2), len(page) - 1, len(page) - 2}
+        kept.append(
+            [
+                line
+                for index, line in enumerate(page)
+                if not (index in outer and _unnumbered(line) in common and (_unnumbered(line) or _NUMBER.match(line)))
+            ]
+        )
+    return kept
 
 
-def _page_blocks(
-    lines: list[str], furniture: set[str], headings: dict[str, int], beginnings: set[str], width: int
-) -> list[str]:
+def _page_blocks(lines: list[str], headings: dict[str, int], beginnings: set[str], width: int) -> list[str]:
     blocks: list[str] = []
     column: list[str] = []
     at = 0
     while at < len(lines):
         line = lines[at]
         taken, told = 1, ""
-        edge = at < 2 or at >= len(lines) - 2
-        if edge and (line in furniture or _NUMBER.match(line)):
-            told = line
-        else:
-            for count in range(MAX_HEADING_LINES, 0, -1):
-                if (level := headings.get(_norm(" ".join(lines[at : at + count])))) and at + count <= len(lines):
-                    taken, told = count, f"{'#' * min(level, 6)} {' '.join(lines[at : at + count])}"
-                    break
+        for count in range(min(MAX_HEADING_LINES, len(lines) - at), 0, -1):
+            if level := headings.get(_norm(" ".join(lines[at : at + count]))):
+                taken, told = count, f"{'#' * min(level, 6)} {' '.join(lines[at : at + count])}"
+                break
         if told or _norm(line)[:BEGINNING_CHARS] in beginnings:
             blocks += _paragraphs(column, width)
             column = []

@@ -26,6 +26,12 @@ _INDEX = re.compile(
     r"(?: ?[{\[(]not included[\])}])?|(?:предметный |именной |алфавитный )?указатель(?: имен)?|(?:sach|personen|namen)?register)[\W_]{0,8}$",
     re.IGNORECASE,
 )
+_FIRST_LINES = re.compile(r"^[\W_]{0,8}(?:an? )?(?:alphabetical )?(?:list|index) of (?:the )?first lines\b.{0,20}$", re.IGNORECASE)
+_LIST_WORD = re.compile(
+    r"ontents|CONTENTS|[Ii]ndex|INDEX|list|LIST|List|ndic|NDIC|llustration|LLUSTRATION|lates|LATES|igures|IGURES|maps?|MAPS?|Maps?|cuts|CUTS"
+    r"|Cuts|[Tt]able|TABLE|ngravings|NGRAVINGS|iagrams|IAGRAMS|ortraits|ORTRAITS|hotogra|HOTOGRA|ictures|ICTURES|одержание|ОДЕРЖАНИЕ"
+    r"|главление|ГЛАВЛЕНИЕ|казатель|КАЗАТЕЛЬ|nhalt|NHALT|ommaire|OMMAIRE|egister|EGISTER|nhoud|NHOUD|bbildung|nneh|ndhold|bsah|Spis|SPIS"
+)
 _PAGED = re.compile(r"(?:^|[\s.,_=·…]|\.\.)[_=(]{0,2}(?:[0-9]{1,4}(?:[-–][0-9]{1,4})?|[ivxlc]{1,7}|_?frontispiece_?|\")[_=).,;]{0,2}$", re.IGNORECASE)
 _TAIL = re.compile(r"(?:(?:\s*[.·…_] ?){2,}|\s{2,}|\s|,)[_=(]{0,2}(?:[0-9]{1,4}|[ivxlc]{1,7})[_=).]{0,2}$")
 _KEYWORD = re.compile(r"^[\W_]*(?:chapter|book|part|lecture|section|act|глава|часть|книга|kapitel|chapitre|[ivxlc]+\.|\d{1,3}\.)[\s\d]", re.IGNORECASE)
@@ -76,23 +82,28 @@ def cut_contents(blocks: list[Block], cuts: Cuts) -> tuple[list[Block], dict[str
 def _list_rule(block: Block, index: int, blocks: list[Block]) -> str | None:
     """Which list a block's first line is the heading of."""
     first = block.lines[0].strip()
-    if block.kind or first.startswith("["):
+    if block.kind or not _LIST_WORD.search(first) or first.startswith("["):
         return None
     if _CONTENTS.match(first):
         return "contents"
     if _PICTURES.match(first) and (len(block.lines) == 1 or not block.lines[1][:1].islower()):
         return "illustration_list"
+    if len(block.lines) <= 3 and _FIRST_LINES.match(block.flat):
+        return "index"
     if _INDEX.match(first):
         return "contents" if index < len(blocks) // 8 and not first.lower().startswith("index of") else "index"
     return None
 
 
 def _last_places(blocks: list[Block]) -> dict[str, int]:
-    """Where every short block stands last, by its words, with and without the number it begins with."""
+    """Where every short block and first line stands last, by its words, with and without the number before them."""
     found: dict[str, int] = {}
     for index, block in enumerate(blocks):
         if len(block.lines) <= 3 and block.chars <= MAX_TITLE_CHARS:
-            for name in _both(block.flat) | _both(block.lines[0]):
+            for name in _both(block.flat):
+                found[name] = index
+        if len(block.lines[0]) <= MAX_TITLE_CHARS:
+            for name in _both(block.lines[0]):
                 found[name] = index
     return found
 
@@ -147,8 +158,8 @@ def _is_list(rule: str, entries: list[str], blocks: list[Block], first: int, sto
     if rule == "contents" and size > max(min(MAX_CONTENTS_FRAC * whole, MAX_CONTENTS_CHARS), 400):
         return False
     paged = sum(bool(_PAGED.search(entry)) for entry in entries)
-    if rule == "index":
-        return paged >= 0.3 * len(entries)
+    if rule == "index" and paged >= 0.3 * len(entries):
+        return True
     if paged >= max(MIN_ENTRIES, 0.25 * len(entries)) or (rule == "illustration_list" and paged >= MIN_ENTRIES):
         return True
     if rule == "illustration_list":
@@ -162,7 +173,7 @@ def _end_of_contents(blocks: list[Block], first: int, later: dict[str, int]) -> 
     """The block after the last entry: where prose begins, a first entry comes again, or another list."""
     opening: list[str] = []
     stop = first + 1
-    paged = 0
+    paged = dotted = 0
     while stop < len(blocks):
         block = blocks[stop]
         name = norm(_TAIL.sub("", block.flat))
@@ -173,14 +184,21 @@ def _end_of_contents(blocks: list[Block], first: int, later: dict[str, int]) -> 
             break
         if block.gap > ROOMY_GAP and stop > first + 1 and paged and not any(map(_names_pages, blocks[stop : stop + 4])):
             break
-        if _is_prose(block) or (len(block.lines) > 1 and not is_paged and not _are_entries(block, stop, later)):
-            if block.chars > MAX_TOPICS_CHARS or not any(_FAR_PAGED.search(l) for b in blocks[stop + 1 : stop + 4] for l in b.lines):
-                break
+        doubtful = _is_prose(block) or (len(block.lines) > 1 and not is_paged and not _are_entries(block, stop, later))
+        doubtful = doubtful or (not is_paged and 2 * dotted <= stop - first and _is_sentence(block, stop, later))
+        if doubtful and (block.chars > MAX_TOPICS_CHARS or not _goes_on(blocks[stop + 1 : stop + 4])):
+            break
         paged += is_paged
+        dotted += block.lines[-1].endswith(".")
         if len(opening) < 4 and len(name) > 2:
             opening += [norm(_TAIL.sub("", line)) for line in block.lines]
         stop += 1
     return _back_off(blocks, first, stop)
+
+
+def _goes_on(blocks: list[Block]) -> bool:
+    """Whether a table with its pages far to the right goes on."""
+    return any(_FAR_PAGED.search(line) for block in blocks for line in block.lines)
 
 
 def _names_pages(block: Block) -> bool:
@@ -196,6 +214,14 @@ def _are_entries(block: Block, index: int, later: dict[str, int]) -> bool:
     if _has_topics(block.flat):
         return True
     return max(numbered, again) >= 0.3 * len(block.lines) or topics >= 0.6 * len(block.lines) or (capitals and len(block.lines) < 4)
+
+
+def _is_sentence(block: Block, index: int, later: dict[str, int]) -> bool:
+    """Whether a short block is said by somebody, and names no chapter."""
+    words = block.flat.split()
+    small = sum(word[0].islower() for word in words)
+    ends = bool(_SENTENCE_END.search(block.flat))
+    return len(block.lines) <= 2 and len(words) >= 5 and ends and small >= 0.6 * len(words) and not _recurs(block.flat, later, index) and not _ROMAN_ENTRY.match(words[0] + " x")
 
 
 def _is_prose(block: Block) -> bool:
@@ -242,6 +268,8 @@ def _back_off(blocks: list[Block], first: int, stop: int) -> int:
 
 def _end_of_index(blocks: list[Block], first: int, later: dict[str, int]) -> int:
     """The block after the last that names pages: a wide gap with no pages after it, or prose, ends an index."""
+    if _FIRST_LINES.match(blocks[first].flat):
+        return _end_of_contents(blocks, first, later)
     stop, last = first + 1, first + 1
     while stop < len(blocks):
         block = blocks[stop]

@@ -5,25 +5,24 @@ from __future__ import annotations
 import re
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ontogeny.core.ascent import LEVELS
-from ontogeny.core.edit import flow
-from ontogeny.core.errors import Fault, GenomeError, LibraryError
+from ontogeny.core.errors import Fault, GenomeError, OntogenyError
 from ontogeny.core.genome import compose
 from ontogeny.core.library import CATALOGUE, Library, LibraryEntry, find_root, load_library
 from ontogeny.core.positions import parse_yaml, shown
 from ontogeny.core.template import modeline
+from ontogeny.corpus.blocks import Cuts
 from ontogeny.corpus.difficulty import measure_difficulty, windows_of
-from ontogeny.corpus.guess import book_files, guess_entry
+from ontogeny.corpus.draft_text import MEASURES, Book, DraftStage, catalogue_text, genome_text
+from ontogeny.corpus.guess import book_files, guess_book
+from ontogeny.corpus.gutenberg import cut_gutenberg
 from ontogeny.corpus.sources import read_source
-from ontogeny.scenes.language import TABLES
 
 MAX_WINDOWS = 24  # looked at of a book: about 100,000 characters, spread over it
-EDGE_CHARS = 20_000  # at both ends of a long book, where headers and licences stand
 NUMBERED = re.compile(r"(\d{1,3})[\s._-]+(\S.*)")
 LEVEL_WORD = re.compile(r"(?:level|grade|stage|year|class|уровень|класс|ступень)[\s._-]*(\d{1,3})", re.IGNORECASE)
 QUANTILES = {
@@ -32,7 +31,6 @@ QUANTILES = {
     3: ("easy", "middle", "hard"),
     4: ("easy", "middle", "hard", "hardest"),
 }
-MEASURES = {"grade": "grade", "mtld": "MTLD", "compression_ratio": "compression", "sentence_words": "words a sentence"}
 
 
 @dataclass(frozen=True)
@@ -77,13 +75,13 @@ def draft_genome(
     levels = {id(book): stage.name for stage in stages for book in stage.books}
     new = [book for book in books if not book.known]
     entries = {book.entry.id: book.entry.model_copy(update={"level": levels.get(id(book), "unsorted")}) for book in new}
-    text = modeline(out, root) + _genome_text(name, language, folder, stages, left_out)
+    text = modeline(out, root) + genome_text(name, language, folder, stages, left_out)
     whole = Library({**library.entries, **entries}, root)
     compose(parse_yaml(text, shown(out), GenomeError), out, whole, ())
     return Drafted(
         text,
         catalogue if new else None,
-        _catalogue_text(entries.values(), folder),
+        catalogue_text(entries.values(), folder),
         catalogue != root / CATALOGUE,
         {stage.name: [book.entry.id for books in stage.sections.values() for book in books] for stage in stages},
         left_out,
@@ -137,17 +135,24 @@ def _looked_at(
     files = book_files(folder)
     for number, path in enumerate(files, 1):
         file = path.relative_to(folder).as_posix()
+        if not file.isprintable():  # half a character, a line feed: no catalogue could name it
+            left_out[ascii(file)] = "its name is not plain text"
+            continue
         tell(f"draft: {file} ({number}/{len(files)})")
         entry = known.get(f"file:{path.resolve().relative_to(root).as_posix()}") if _within(path, root) else None
         try:
-            found = entry or _new_entry(path, root, folder, taken)
-            text = read_source(found, root).text
-        except LibraryError as problem:
+            if entry:
+                found, why, text = entry, "by its catalogue", cut_gutenberg(read_source(entry, root).text, Cuts())[0]
+            else:
+                found, why, text = _new_entry(path, root, folder, taken)
+        except OntogenyError as problem:
             left_out[file] = f"{problem.faults[0].what.rstrip('.')} ({problem.faults[0].got})"
             continue
         taken.add(found.id)
         level = (LEVELS.index(entry.level), entry.level, "its catalogue") if entry and entry.level in LEVELS else None
-        book = Book(found, file, entry is not None, level or _folder_level(path, folder), len(text.encode("utf-8")))
+        book = Book(
+            found, file, entry is not None, level or _folder_level(path, folder), why, len(text.encode("utf-8"))
+        )
         book.measures = _measures(text, found.language)
         books.append(book)
     return books, left_out
@@ -157,20 +162,20 @@ def _within(path: Path, root: Path) -> bool:
     return path.resolve().is_relative_to(root.resolve())
 
 
-def _new_entry(path: Path, root: Path, folder: Path, taken: set[str]) -> LibraryEntry:
-    """What the book is, as far as can be guessed; its field is the folder it lies in, where that is no level."""
-    told = guess_entry(path, root)
-    told.pop("reasons", None)
-    base = number = told.pop("id")
-    at = 1
-    while number in taken:
-        at += 1
-        number = f"{base}-{at}"
+def _new_entry(path: Path, root: Path, folder: Path, taken: set[str]) -> tuple[LibraryEntry, str, str]:
+    """What the book is, as far as can be guessed, why of that field, and its text. The folder it lies in tells its
+    field, where that is no level."""
+    guess = guess_book(path, root)
+    name, number = guess.id, 1
+    while name in taken:
+        number += 1
+        name = f"{guess.id}-{number}"
+    why = "by its words" if "field" in guess.reasons else "nothing tells it"
     for part in reversed(path.relative_to(folder).parts[:-1]):
-        if _level_of(part) is None:
-            told["field"] = re.sub(r"[\s_-]+", " ", part).strip().lower() or told["field"]
+        if _level_of(part) is None and (named := re.sub(r"[\s_-]+", " ", part).strip().lower()):
+            guess.fields["field"], why = named, "by its folder"
             break
-    return LibraryEntry.model_validate({**told, "id": number})
+    return LibraryEntry.model_validate({**guess.fields, "id": name}), why, guess.text
 
 
 def _folder_level(path: Path, folder: Path) -> tuple[int, str, str] | None:
@@ -197,8 +202,6 @@ def _slug(text: str) -> str:
 
 def _measures(text: str, language: str) -> dict[str, float]:
     """The measures of a bounded sample."""
-    if len(text) > 4 * EDGE_CHARS:
-        text = text[EDGE_CHARS:-EDGE_CHARS]
     windows = windows_of(text)
     step = max(1.0, len(windows) / MAX_WINDOWS)
     some = [windows[int(index * step)] for index in range(min(len(windows), MAX_WINDOWS))]

@@ -20,7 +20,7 @@ SHINGLE_WORDS = 5
 SKETCH_BITS = 12
 SKETCH_HASHES = 1 << SKETCH_BITS
 THRESHOLD = 0.15  # share of a book's shingles that stand in another; see docs/corpus.md for what it finds
-COPY = 0.9
+COPY, MOST = 0.9, 0.5
 MIN_SHARED = 8  # hashes in common, below which a share is an accident
 COMMON_BOOKS = 64  # a shingle of more books than these makes pairs with the first of them alone
 PIECE_CHARS = 1 << 20
@@ -79,37 +79,47 @@ def find_duplicates(sketches: Mapping[str, bytes]) -> list[dict[str, Any]]:
     """The pairs of which one stands in the other by THRESHOLD or more, most alike first.
 
     Each: {a, b, kind, resemblance, a_in_b, b_in_a, ci95: {...}, shared}. `kind` is copy (each has COPY of the other),
-    edition (each has THRESHOLD of the other) or contained (one has, the smaller one of which stands in the other)."""
+    edition (each has MOST of the other), contained (one has MOST of the other) or overlap."""
     from datasketches import compact_theta_sketch
 
-    opened = {name: compact_theta_sketch.deserialize(raw) for name, raw in sketches.items()}
-    names = sorted(opened)
+    opened = {name: compact_theta_sketch.deserialize(raw) for name, raw in sorted(sketches.items())}
+    names, kept = list(opened), [np.sort(_hashes_of(sketch)) for sketch in opened.values()]
     found = []
-    for (first, second), shared in sorted(_candidates([opened[name] for name in names]).items()):
-        if shared >= MIN_SHARED:
-            pair = _compared(names[first], names[second], opened, shared)
-            if max(pair["a_in_b"], pair["b_in_a"]) >= THRESHOLD:
-                found.append(pair)
+    for (first, second), shared in sorted(_candidates(kept).items()):
+        if shared < MIN_SHARED or not _may_share_enough(kept[first], kept[second], shared):
+            continue
+        pair = _compared(names[first], names[second], opened, shared)
+        if max(pair["a_in_b"], pair["b_in_a"]) >= THRESHOLD:
+            found.append(pair)
     return sorted(found, key=lambda pair: (-max(pair["a_in_b"], pair["b_in_a"]), pair["a"], pair["b"]))
 
 
-def _candidates(sketches: list[Any]) -> Counter[tuple[int, int]]:
+def _hashes_of(sketch: Any) -> np.ndarray:
+    return np.fromiter(sketch, dtype=np.uint64, count=sketch.num_retained)
+
+
+def _candidates(kept: list[np.ndarray]) -> Counter[tuple[int, int]]:
     """Pairs of positions, with how many kept hashes they share."""
-    hashes = [np.fromiter(sketch, dtype=np.uint64, count=sketch.num_retained) for sketch in sketches]
-    if not hashes:
-        return Counter()
-    values = np.concatenate(hashes)
-    owners = np.repeat(np.arange(len(hashes)), [len(one) for one in hashes])
+    pairs: Counter[tuple[int, int]] = Counter()
+    values = np.concatenate([*kept, np.empty(0, dtype=np.uint64)])
+    owners = np.repeat(np.arange(len(kept)), [len(one) for one in kept])
     order = np.lexsort((owners, values))
     values, owners = values[order], owners[order]
     edges = np.flatnonzero(np.diff(values)) + 1
     starts, ends = np.concatenate(([0], edges)), np.concatenate((edges, [len(values)]))
-    pairs: Counter[tuple[int, int]] = Counter()
-    for start, end in zip(starts[ends - starts > 1].tolist(), ends[ends - starts > 1].tolist(), strict=True):
+    shared = ends - starts > 1
+    for start, end in zip(starts[shared].tolist(), ends[shared].tolist(), strict=True):
         members = owners[start:end].tolist()
         firsts = members if len(members) <= COMMON_BOOKS else members[:1]
         pairs.update((first, later) for at, first in enumerate(firsts) for later in members[at + 1 :])
     return pairs
+
+
+def _may_share_enough(first: np.ndarray, second: np.ndarray, shared: int) -> bool:
+    """A cheap look at the hashes below both sketches' greatest, so that few pairs are compared in full."""
+    bound = min(first[-1], second[-1])
+    least = min(np.searchsorted(one, bound, side="right") for one in (first, second))
+    return shared >= 0.8 * THRESHOLD * least
 
 
 def _compared(a: str, b: str, opened: Mapping[str, Any], shared: int) -> dict[str, Any]:
@@ -126,8 +136,8 @@ def _compared(a: str, b: str, opened: Mapping[str, Any], shared: int) -> dict[st
         size = opened[book].get_estimate()
         shares[name] = round(min(1.0, common.get_estimate() / size), 4)
         intervals[name] = _rounded(common.get_lower_bound(2) / size, min(1.0, common.get_upper_bound(2) / size))
-    least = min(shares.values())
-    kind = "copy" if least >= COPY else "edition" if least >= THRESHOLD else "contained"
+    least, most = sorted(shares.values())
+    kind = "copy" if least >= COPY else "edition" if least >= MOST else "contained" if most >= MOST else "overlap"
     told = {"a": a, "b": b, "kind": kind, "resemblance": round(resemblance, 4), **shares}
     return {**told, "ci95": intervals, "shared": shared}
 

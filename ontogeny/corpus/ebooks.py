@@ -27,21 +27,26 @@ _ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _EMPTY = re.compile(r"<(?!(?:br|hr|img|input|meta|link|col|area|base|wbr)\b)([\w:]+)([^<>]*)/>", re.IGNORECASE)
 _BODY = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
 _HEADED = re.compile(r"<h[1-6]\b", re.IGNORECASE)
-_NCX = re.compile(r"<(?:\w+:)?text>([^<]{1,300})</(?:\w+:)?text>\s*</(?:\w+:)?navLabel>\s*<(?:\w+:)?content\b([^<>]*)>", re.I)
+_NCX = re.compile(
+    r"<(?:\w+:)?text>([^<]{1,300})</(?:\w+:)?text>\s*</(?:\w+:)?navLabel>\s*<(?:\w+:)?content\b([^<>]*)>", re.IGNORECASE
+)
 _NAV = re.compile(r"<a\b([^<>]*)>((?:(?!</a>).){1,400})</a>", re.IGNORECASE | re.DOTALL)
+_LINE = re.compile(r"<(p|div)\b[^<>]*>((?:(?!</?(?:p|div)\b).){1,400})</\1>", re.IGNORECASE | re.DOTALL)
 
 
 def packed_anew(members: list[Member], name: str, language: str) -> tuple[bytes, list[Note]]:
-    """An EPUB of the same spine with tidied documents. Raises: ReadProblem if it is locked or leaves its own archive."""
+    """An EPUB of the same spine with tidied documents.
+
+    Raises: ReadProblem if it is locked, has no spine, or names a file outside its own archive."""
     files = {member.name: member for member in members}
     package, items, spine = _package(files, name)
     documents = {path for path in files if path.lower().endswith(DOCUMENTS) and path not in NOT_DOCUMENTS}
     if any(path.encode() in files[key].read() for key in NOT_DOCUMENTS[1:] if key in files for path in documents):
-        raise ReadProblem(
-            "is locked: its documents are encrypted.", name, "an EPUB without copy protection", "bring an open copy"
-        )
+        raise _problem("is locked: its documents are encrypted.", name, "an EPUB without copy protection")
     missing = [path for path in spine if path not in files]
-    notes: list[Note] = [("missing", f"{len(missing)} documents of the spine, the first {missing[0]}")] if missing else []
+    notes: list[Note] = []
+    if missing:
+        notes.append(("missing", f"{len(missing)} documents of the spine, the first {missing[0]}"))
     titles = _titles(files, items, package)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
@@ -62,18 +67,18 @@ def _package(files: dict[str, Member], name: str) -> tuple[str, dict[str, dict[s
     container = files["META-INF/container.xml"].read().decode("utf-8", "replace")
     package = _attributes(container, "rootfile")[0].get("full-path", "") if "rootfile" in container else ""
     if package not in files:
-        raise ReadProblem("is an EPUB without a package.", name, "META-INF/container.xml that names an .opf", "bring it again")
+        raise _problem("is an EPUB without a package.", name, "META-INF/container.xml that names an .opf file")
     opf = decoded(files[package].read(), package)[0]
     items = {}
     for item in _attributes(opf, "item"):
         path = unquote(item.get("href", ""))
         full = normpath(str(PurePosixPath(package).parent / path))
         if path.startswith("/") or full.startswith("../"):
-            raise ReadProblem("names a file outside its own archive.", path, "paths inside the EPUB", "bring another copy")
+            raise _problem("names a file outside its own archive.", path, "paths inside the EPUB")
         items[item.get("id", "")] = {**item, "path": full}
     spine = [items[ref["idref"]]["path"] for ref in _attributes(opf, "itemref") if ref.get("idref") in items]
     if not spine:
-        raise ReadProblem("is an EPUB without a spine.", name, "a reading order of documents", "bring another copy")
+        raise _problem("is an EPUB without a spine.", name, "a reading order of documents")
     return package, items, spine
 
 
@@ -93,8 +98,8 @@ def _titles(files: dict[str, Member], items: dict[str, dict[str, str]], package:
         if path not in files or not (is_ncx or "nav" in item.get("properties", "").split()):
             continue
         text = decoded(files[path].read(), path)[0]
-        entries = [(found[2], found[1]) if is_ncx else (found[1], found[2]) for found in (_NCX if is_ncx else _NAV).finditer(text)]
-        for told, title in entries:
+        for found in (_NCX if is_ncx else _NAV).finditer(text):
+            title, told = (found[1], found[2]) if is_ncx else (found[2], found[1])
             place = dict((key, double or single) for key, double, single in _ATTRIBUTE.findall(told))
             href = unquote(unescape(place.get("src") or place.get("href") or "")).partition("#")[0]
             if href and plain_text(title):
@@ -114,17 +119,23 @@ def _headed(body: str, title: str) -> str:
     """A document's body, its title made a heading if it has none."""
     if not title or _HEADED.search(body) or not plain_text(body[: 20 * HEAD_CHARS]):
         return body
-    for found in re.finditer(r"<(p|div)\b[^<>]*>((?:(?!</?(?:p|div)\b).){1,400})</\1>", body[: 4 * HEAD_CHARS], re.I | re.S):
+    for found in _LINE.finditer(body[: 4 * HEAD_CHARS]):
         if plain_text(found[2]).casefold() == title.casefold():
             return f"{body[: found.start()]}<h2>{found[2]}</h2>{body[found.end() :]}"
     told = plain_text(body[:HEAD_CHARS]).casefold()
     return body if told.startswith(title.casefold()) else f"<h2>{escape(title)}</h2>{body}"
 
 
+def _problem(what: str, got: str, expected: str) -> ReadProblem:
+    return ReadProblem(what, got, expected, "bring another copy")
+
+
 # FB2
 
 _DROPPED = ("description", "binary", "stylesheet")
-_NOTE = re.compile(r"<a\b([^<>]*)>\s*(?:<sup>)?\s*[\[({]?([^<\[\](){}]{1,8})[\])}]?\s*(?:</sup>)?\s*</a>", re.IGNORECASE)
+_NOTE = re.compile(
+    r"<a\b([^<>]*)>\s*(?:<sup>)?\s*[\[({]?([^<\[\](){}]{1,8})[\])}]?\s*(?:</sup>)?\s*</a>", re.IGNORECASE
+)
 _TOKEN = re.compile(r"<(/?)(?:\w+:)?([\w-]+)([^<>]*)>")
 _NOTES_BODY = re.compile(r"name\s*=\s*[\"'](?:notes|comments|footnotes)", re.IGNORECASE)
 _PLAIN = {

@@ -15,7 +15,7 @@ from ontogeny.corpus.plausibility import LATIN_CODECS, plausibility
 from ontogeny.corpus.selectors import Note, ReadProblem
 
 SAMPLE_BYTES = 48_000
-OTHER_SCRIPT_FRAC = 0.4
+OTHER_SCRIPT_FRAC, EXPECTED_SCRIPT_FRAC = 0.4, 0.1
 MAX_DROPPED_FRAC = 0.001
 MAX_CONTROL_FRAC = 0.01
 MIN_PLAUSIBLE = 0.2
@@ -42,6 +42,7 @@ _CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\x0b\x0c\x1a
 _ASCII = bytes(range(128))
 _HIGH = bytes(range(128, 256))
 _ASCII_LETTERS = bytes(code for code in range(128) if chr(code).isalpha())
+_MARKUP = re.compile(rb"<[^<>]{0,2000}>")
 _BAD = re.compile("[\udc80-\udcff]+")
 _DECLARED = re.compile(
     rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]+)|<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]+)"""
@@ -103,7 +104,7 @@ def _strict(raw: bytes, codec: str, name: str) -> str:
 
 
 def _utf16_without_mark(raw: bytes) -> str:
-    """"utf-16-le", "utf-16-be" or "": one byte of every two is nearly always that of an alphabet's block."""
+    """ "utf-16-le", "utf-16-be" or "": one byte of every two is nearly always that of an alphabet's block."""
     sample = raw[: SAMPLE_BYTES // 2 * 2]
     for codec, high, low in (("utf-16-le", sample[1::2], sample[::2]), ("utf-16-be", sample[::2], sample[1::2])):
         common = sum(high.count(block) for block in (0, 4, 0x20)) if high else 0
@@ -122,7 +123,7 @@ def _refuse_binary(raw: bytes, name: str) -> None:
 
 
 def _from_damaged_utf8(raw: bytes, name: str) -> tuple[str | None, list[Note]]:
-    """UTF-8 in which few bytes are bad: those of a Latin text are read as cp1252 where that makes sense, others dropped.
+    """UTF-8 in which few bytes are bad: in a Latin text read as cp1252 where that makes sense, else dropped.
 
     None if there are too few good characters beside ASCII for this to be UTF-8."""
     text = raw.decode("utf-8", "surrogateescape")
@@ -153,12 +154,14 @@ def _from_damaged_utf8(raw: bytes, name: str) -> tuple[str | None, list[Note]]:
 
 def _from_legacy(raw: bytes, name: str, language: str) -> tuple[str, list[Note]]:
     """Text of a code page. Raises: ReadProblem if none makes sense of the bytes."""
-    letters = len(raw) - len(raw.translate(None, _ASCII_LETTERS))
-    high = len(raw) - len(raw.translate(None, _HIGH))
-    alphabet = len(set(raw[: 8 * SAMPLE_BYTES].translate(None, _ASCII)))
-    other_script = high > OTHER_SCRIPT_FRAC * (letters + high) and alphabet > MIN_ALPHABET
+    bare = _MARKUP.sub(b"", raw) if b"</" in raw else raw
+    letters = len(bare) - len(bare.translate(None, _ASCII_LETTERS))
+    high = len(bare) - len(bare.translate(None, _HIGH))
+    alphabet = len(set(bare[: 8 * SAMPLE_BYTES].translate(None, _ASCII)))
+    frac = EXPECTED_SCRIPT_FRAC if language in CODECS_OF else OTHER_SCRIPT_FRAC
+    other_script = high > frac * (letters + high) and alphabet > MIN_ALPHABET
     declared = declared_codec(raw)
-    codec = _of_other_script(raw, language, declared) if other_script else _of_latin(raw, language, declared)
+    codec = _of_other_script(bare, language, declared) if other_script else _of_latin(bare, language, declared)
     first = re.search(rb"[\x80-\xff]", raw)
     if not codec:
         raise _problem("is of an encoding nobody can tell.", raw, first.start() if first else 0, name)

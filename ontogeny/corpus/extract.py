@@ -2,7 +2,7 @@
 
 Neither OCR nor layout models nor its cache are used, so nothing is downloaded or written; one thread. What it does not
 do by itself: HTML nested deeper than sixty elements loses its text (`hypertext.tidied` keeps it flat), FB2 loses notes,
-tables and stanzas (so FB2 goes in as HTML), a PDF's paragraphs come as lines (`ontogeny.corpus.columns` tells them apart)."""
+tables and stanzas (so FB2 goes in as HTML), a PDF's paragraphs come as lines (`columns` tells them apart)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _SUFFIXED = re.compile(f"([{RAISED}{LOWERED}])([^{RAISED}{LOWERED}\n]{{1,200}})\
 _IMAGE = re.compile(r"!\[([^\]\n]*)\]\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)")
 _LINK = re.compile(r"(?<!\\)\[([^\[\]\n]+)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?: +\"[^\"\n]*\")?\)")
 _FRONT_MATTER = re.compile(r"\A---\n(?:(?!---\n)[^\n]*\n){0,200}?(?:---|\.\.\.)\n")
+_CALLOUT = re.compile(r"^(>[ \t]*)\[![\w-]{1,40}\][+-]?[ \t]*", re.MULTILINE)
 _COMMENT = re.compile(r"<!--(?:(?!-->).){0,20000}-->", re.DOTALL)
 _OWN_LINE = re.compile(r"\s*(?:[-*+] |\d{1,3}[.)] |\||#{1,6} )")
 _BREAKS = re.compile(rf"(?:[ \t\n]*{BREAK}[ \t]*)+")
@@ -56,6 +57,8 @@ def markdown_text(text: str) -> str:
     text = _FRONT_MATTER.sub("", text)
     if "<!--" in text:
         text = _COMMENT.sub("", text)
+    if "[!" in text:
+        text = _CALLOUT.sub(r"\1", text)
     if "](" in text:
         text = _LINK.sub(r"\1", _IMAGE.sub(_illustration, text))
     if "\n===" in text or "\n---" in text:
@@ -66,7 +69,8 @@ def markdown_text(text: str) -> str:
 def pdf_pages(content: bytes) -> tuple[list[str], list[dict[str, Any]]]:
     """The text of each page of a PDF, line by line, and the nodes of what the extractor takes for its structure.
 
-    The text is that of the pages: in the nodes of a tagged PDF letters are changed ("Oh dearfi") and words run together."""
+    The text is that of the pages: in the nodes of a tagged PDF letters are changed ("Oh dearfi"), and words run
+    together at the ends of lines."""
     import kreuzberg
 
     pages = kreuzberg.PageConfig(extract_pages=True)
@@ -102,7 +106,7 @@ def _result(content: bytes, mime: str, preset: str = "standard", **asked: Any) -
     except Exception as error:
         raise ReadProblem(
             "cannot be read as the kind of file it says it is.",
-            " ".join(str(error).split())[:300] or type(error).__name__,
+            " ".join(str(error).removeprefix("ParsingError: ").split())[:200] or type(error).__name__,
             f"a whole, unlocked file of the kind {mime}",
             "bring the file again, or in another format",
         ) from None

@@ -31,6 +31,7 @@ MAX_BYTES = 64 << 20
 PAUSE_S = 1.0
 MAX_WAIT_S = 120.0
 ATTEMPTS = 5
+RECONNECT_S = 2.0
 REDIRECTS = 5
 AGENT = f"ontogeny/{__version__} (a curriculum trainer for language models; one connection, paced)"
 SUFFIX_OF = {
@@ -145,6 +146,10 @@ def _brought(url: str, folder: Path, sha256: str | None, max_bytes: int) -> Path
         try:
             name = _requested(url, part, sha256, max_bytes)
             break
+        except Unreachable:
+            if left < ATTEMPTS - 1:
+                raise
+            _rest(_host(url), RECONNECT_S)
         except _Again as again:
             if not left or (again.wait_s or 0) > MAX_WAIT_S:
                 raise again.problem from again.__cause__
@@ -212,6 +217,10 @@ def _received(response: httpx.Response, url: str, part: _Part, have: int, max_by
         raise _page(url, f"Content-Type {kind}")
     told, coded = response.headers.get("Content-Length", ""), "Content-Encoding" in response.headers
     expected = have + int(told) if told.isdigit() else None
+    if total := re.search(
+        r"/(\d+)$", response.headers.get("Content-Range", "")
+    ):  # a piece may end before the file does
+        expected = int(total[1])
     if expected is None and "chunked" not in response.headers.get("Transfer-Encoding", "") and sha256 is None:
         raise FetchProblem(
             "cannot be fetched: its server does not say how long it is.",
@@ -223,9 +232,9 @@ def _received(response: httpx.Response, url: str, part: _Part, have: int, max_by
         raise _too_large(f"{expected} bytes", max_bytes)
     etag = response.headers.get("ETag", "")
     mark = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
-    if not resumed:
+    if not have:
         part.begin(url, "" if coded else mark)
-    with open(part.path, "ab" if resumed else "wb") as file:
+    with open(part.path, "ab" if have else "wb") as file:
         for piece in response.iter_bytes():
             if file.tell() + len(piece) > max_bytes:
                 raise _too_large(f"more than {file.tell()} bytes", max_bytes)

@@ -38,6 +38,7 @@ _NOTE_SIGNS = (
     "scanner", "t.n.:", "t. n.:", "tn:", "hypertext", "erratum", "pdf file", "latex", "without comment", "without\ncomment",
     "diagrams have been", "transkri", "электронн", "верстальщик", "оцифровщик", "trans. note",
 )  # fmt: skip
+_STRAY_SIGNS = ("without comment", "without\ncomment", "pdf file", "latex", "erratum", "have been re", "has been re", "interchanged")
 _BOX = re.compile(r"^\s*(?:\+[-—=+]{3,}|\|)")
 MAX_NOTE_BLOCKS, MAX_BRACKET_BLOCKS = 80, 200
 _HEADING_LIKE = re.compile(r"^[^a-zа-яё]{3,80}$")
@@ -60,7 +61,10 @@ _AD_HEAD = re.compile(
     r"|uniform with this|announcements?\W*$|now ready|lately published|just published|press notices|books for )",
     re.IGNORECASE,
 )
-_AD_SIGNS = ("cloth", "8vo", "12mo", "16mo", "18mo", "postpaid", "post-paid", "prepaid", "gilt", "paper cover", " net", "price ")
+_AD_SIGNS = (
+    "8vo", "12mo", "16mo", "18mo", "postpaid", "post-paid", "prepaid", "gilt top", "cloth, ", "cloth. ", " net.", "s. net", "d. net",
+    " net\n", "paper covers", "price, $", "price $", "price, cloth", "price, 6", "price 2", " cents.",
+)  # fmt: skip
 MAX_ADS_CHARS, MIN_ADS, ADS_FRAC = 80_000, 3, 0.2
 
 
@@ -68,6 +72,7 @@ def cut_notes(lowered: str, blocks: list[Block], cuts: Cuts) -> list[Block]:
     """Transcribers' notes: in brackets, in a box, or under a heading of their own, each to its end."""
     if not cuts.on("transcriber_note") or not any(sign in lowered for sign in _NOTE_SIGNS):
         return blocks
+    stray = any(sign in lowered for sign in _STRAY_SIGNS)
     roomy = sum(block.gap >= ROOMY_GAP for block in blocks) >= 3
     doomed: list[int] = []
     index = 0
@@ -75,7 +80,7 @@ def cut_notes(lowered: str, blocks: list[Block], cuts: Cuts) -> list[Block]:
         stop = index
         if _opens_note(blocks[index]):
             stop = _end_of_note(blocks, index, roomy)
-        elif len(blocks[index].lines) < 12 and _STRAY_NOTE.search(blocks[index].text):
+        elif stray and len(blocks[index].lines) < 12 and _STRAY_NOTE.search(blocks[index].text):
             stop = index + 1
         doomed += range(index, stop)
         index = max(stop, index + 1)

@@ -24,6 +24,10 @@ MIN_FIELD_WORDS = 4.0  # of a field, in a thousand words of the sample
 UNKNOWN = "unknown"
 NAMED = re.compile(r"^(Title|Author|Language|Название|Автор)\s*:\s*(\S.{0,200})$", re.MULTILINE | re.IGNORECASE)
 HEADING = re.compile(r"^#{1,2}\s+(\S.{0,120}?)\s*#*$", re.MULTILINE)
+PERSON = re.compile(
+    r"(?:[А-ЯЁ](?:\.|[а-яё]+) ?){1,2} ?[А-ЯЁ][а-яё-]+"
+    r"|(?:[A-Z]\. ?){1,3}[A-Z][\w'’-]+|[A-Z]\w+ (?:[A-Z]\. ?){1,2}[A-Z]\w+"
+)
 TURN = re.compile(r"^[A-ZА-ЯЁ][\w. '’-]{0,24}[:.]\s", re.MULTILINE)
 IS_GUTENBERG = re.compile(r"project gutenberg", re.IGNORECASE)
 LANGUAGES = {
@@ -121,12 +125,25 @@ def _guess_names(found: dict[str, Any], reasons: dict[str, str], named: dict[str
         found["title"], reasons["title"] = title, "its header"
     elif heading := HEADING.search(head):
         found["title"], reasons["title"] = heading[1], "its first heading"
+    elif lines := _author_and_title(head):
+        found["author"], found["title"] = lines
+        reasons["author"] = reasons["title"] = "its first lines"
     else:
         words = re.sub(r"^\d+[\s._-]+", "", path.stem)
         found["title"] = re.sub(r"[\s._-]+", " ", words).strip().capitalize() or path.stem
         reasons["title"] = "the file's name"
     if author := named.get("author") or named.get("автор"):
         found["author"], reasons["author"] = author, "its header"
+
+
+def _author_and_title(head: str) -> tuple[str, str] | None:
+    """The first lines, where the first is a person's name beyond doubt: in Cyrillic, or with an initial."""
+    lines = [line.strip() for line in head.splitlines() if line.strip()][:4]
+    if len(lines) < 3 or not PERSON.fullmatch(lines[0]) or len(lines[1]) > 80:
+        return None
+    capitals = [line for line in lines[1:] if line.isupper()] if lines[1].isupper() else []
+    title = " ".join(capitals).capitalize() if capitals else lines[1].rstrip(".")
+    return lines[0], title
 
 
 def _guess_language(found: dict[str, Any], reasons: dict[str, str], named: dict[str, str], windows: list[str]) -> None:

@@ -147,13 +147,14 @@ def _cut_footer(text: str, cuts: Cuts) -> str:
     A marker between asterisks counts anywhere, a mere phrase in the last two thirds."""
     pieces: list[str] = []
     at = 0
-    starts, ends = _markers(_START, text), _markers(_END, text)
+    starts, ends = _markers(_START, text)[::-1], _markers(_END, text)
     third = next((found.start() for found in ends if found["mark"]), len(text)) // 3
     for found in ends:
         if found.start() < at or not (found["mark"] or found.start() > third):
             continue
-        starts = [start for start in starts if start.start() > found.start()]
-        stop = starts[0].end() if starts else len(text)
+        while starts and starts[-1].start() < found.start():
+            starts.pop()
+        stop = starts[-1].end() if starts else len(text)
         pieces.append(text[at : found.start()])
         _told(cuts, "gutenberg_footer", text[found.start() : stop])
         at = stop

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from ontogeny.corpus.blocks import Block, Cuts, norm
 from ontogeny.corpus.pages import number_of
 
 MAX_TITLE_LINES, MAX_TITLE_CHARS = 4, 180
-MOSTLY = 0.6
+MOSTLY, MIN_WIDE = 0.6, 8
 ROMAN = r"(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _WORDS_EN = (
     r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
@@ -19,7 +19,7 @@ _WORDS_EN = (
     r"|(?:thir|four|fif|six|seven|eigh|nine)teenth|twentieth|thirtieth|fortieth|fiftieth"
 )
 _WORDS_RU = (
-    r"перв|втор|трет|четв[её]рт|пят|шест|седьм|восьм|девят|десят|одиннадцат|двенадцат|тринадцат|четырнадцат|пятнадцат|шестнадцат"
+    r"перв|втор|трет|четв[её]рт|пят|шест|седьм|восьм|осьм|девят|десят|одиннадцат|двенадцат|тринадцат|четырнадцат|пятнадцат|шестнадцат"
     r"|семнадцат|восемнадцат|девятнадцат|двадцат|тридцат|сорок|пятидесят|последн"
 )
 _WORDS_OTHER = (
@@ -56,6 +56,7 @@ _ORDINAL = re.compile(
     rf"^[\W_]{{0,4}}(?i:the )?(?i:{_WORDS_EN}|(?:{_WORDS_RU})\w*|{_WORDS_OTHER}|[0-9]{{1,2}}(?:st|nd|rd|th)) (?i:{_KEYWORD})\b{_AFTER}$"
 )
 _ROMAN_HEAD = re.compile(rf"^[\W_]{{0,3}}(?:§ ?)?(?P<number>{ROMAN})(?P<dot>[.)]?)[_=\]]{{0,2}}(?P<rest>(?:\s*[-–—:]\s*|\s+).*)?$")
+_ROMAN_ALONE = re.compile(rf"^{ROMAN}\.?$")
 _SECTION_SIGN = re.compile(r"^[\W_]{0,2}§+ ?\d{1,4}\.?[_=]{0,2}(?P<rest>(?:\s|[-–—]).*)?$")
 _BARE = re.compile(r"^[-–—*_= ]{0,3}\d{1,3}\.?[-–—*_= ]{0,3}$")
 _NO_MARKS = dict.fromkeys(map(ord, "_=~*"))
@@ -92,12 +93,12 @@ def mark_headings(blocks: list[Block], titles: Mapping[str, int], cuts: Cuts) ->
         if found := _rank(block, titles):
             words[index], ranks[index] = found
             counts[words[index]] += 1
-    _settle_parts(blocks, words, ranks)
+    _settle_parts(blocks, words, ranks, counts)
     _settle_numbers(blocks, words, ranks, counts)
     _add_sequences(blocks, words, ranks)
     _settle_named(blocks, words, ranks)
-    _add_half_title(blocks, ranks)
-    _add_capitals(blocks, ranks)
+    _add_half_title(blocks, words, ranks)
+    _add_capitals(blocks, ranks, {index for index, word in words.items() if word == "title"})
     depth_of = {rank: depth for depth, rank in enumerate(sorted({rank for rank in ranks.values() if rank > 0}), 1)}
     for index, rank in ranks.items():
         blocks[index].kind = "heading"
@@ -125,7 +126,8 @@ def _rank(block: Block, titles: Mapping[str, int]) -> tuple[str, int] | None:
             return "title", (3, 4, 6)[depth]
     if (found := _ROMAN_HEAD.match(flat)) and len(flat) < 100 and not _FORMULA.search(flat):
         rest = (found["rest"] or "").strip(" -–—:_")
-        if not rest or (_is_rest(rest, flat) and (rest == rest.upper() or (found["dot"] and _like_a_title(rest)))):
+        alone = len(block.lines) in (2, 3) and _ROMAN_ALONE.match(block.lines[0].strip()) and _like_a_title(rest)
+        if not rest or alone or (_is_rest(rest, flat) and (rest == rest.upper() or (found["dot"] and _like_a_title(rest)))):
             return "roman", 5
     return None
 
@@ -164,13 +166,16 @@ def _split_first_lines(blocks: list[Block], cuts: Cuts) -> list[Block]:
     return split
 
 
-def _settle_parts(blocks: list[Block], words: dict[int, str], ranks: dict[int, int]) -> None:
+def _settle_parts(blocks: list[Block], words: dict[int, str], ranks: dict[int, int], counts: Counter[str]) -> None:
     """Of parts, books and acts those that come first hold the others; what comes within chapters stands below them.
 
     One volume alone, or the same `First Book` again and again, is the title page's."""
-    for index in [index for index, word in words.items() if word.startswith("volume") or word.endswith(" by order")]:
-        alike = {norm(blocks[i].flat).removeprefix("the ").split()[0] for i, word in words.items() if word == words[index]}
-        if len(alike) < 2 and (words[index].endswith(" by order") or sum(w.startswith("volume") for w in words.values()) < 2):
+    alike: dict[str, set[str]] = defaultdict(set)
+    for index, word in words.items():
+        alike[word].add(norm(blocks[index].flat).removeprefix("the ").split()[0])
+    for index, word in list(words.items()):
+        by_order = word.endswith(" by order")
+        if len(alike[word]) < 2 and (by_order or word == "volume") and (by_order or counts["volume"] < 2):
             del words[index], ranks[index]
     for index in words:
         words[index] = words[index].removesuffix(" by order")
@@ -221,17 +226,17 @@ def _settle_named(blocks: list[Block], words: dict[int, str], ranks: dict[int, i
             ranks[index] = 6
 
 
-def _add_half_title(blocks: list[Block], ranks: dict[int, int]) -> None:
+def _add_half_title(blocks: list[Block], words: dict[int, str], ranks: dict[int, int]) -> None:
     """The book's title where it stands again, between the introduction and the text."""
     title = norm(blocks[0].lines[0]) if blocks else ""
     first = min(ranks, default=len(blocks))
     for index in range(first + 1, len(blocks)):
         block = blocks[index]
         if not block.kind and len(block.lines) == 1 and index not in ranks and len(title) > 3 and norm(block.lines[0]) == title:
-            ranks[index] = 4
+            words[index], ranks[index] = "title", 4
 
 
-def _add_capitals(blocks: list[Block], ranks: dict[int, int]) -> None:
+def _add_capitals(blocks: list[Block], ranks: dict[int, int], titled_by: set[int]) -> None:
     """Short lines in capitals before text: the stories of a collection, the sections of a chapter.
 
     After wide gaps they may run over several lines. What stands before the first heading is the title page's."""
@@ -242,6 +247,8 @@ def _add_capitals(blocks: list[Block], ranks: dict[int, int]) -> None:
     for index in range(min(ranks, default=0), len(blocks) - 1):
         block, following = blocks[index], blocks[index + 1]
         apart = block.gap >= 3
+        if apart and following.gap < 3 and index + 2 < len(blocks) and following.text == following.text.upper():
+            following = blocks[index + 2]  # what stands between is a second title
         if block.kind or len(block.lines) > (6 if apart else 2) or block.chars > (400 if apart else 90):
             continue
         flat = block.flat
@@ -253,10 +260,15 @@ def _add_capitals(blocks: list[Block], ranks: dict[int, int]) -> None:
             continue
         found.append(index)
     body = sum(block.chars for block in blocks)
+    wide = [index for index in found if blocks[index].gap >= 3]
+    sole = len(wide) >= MIN_WIDE and not any(rank == 4 and index not in titled_by for index, rank in ranks.items())
     if len(found) >= 3 and body / len(found) >= 150:
         for index in found:
-            alone = blocks[index].gap >= 3 and 2 * len(alike) > len(titled)
-            ranks.setdefault(index, 4 if alone else 7)
+            alone = blocks[index].gap >= 3 and (sole or 2 * len(alike) > len(titled))
+            if ranks.get(index, 7) > 5:
+                ranks[index] = 4 if alone else ranks.get(index, 7)
+            if sole and alone and index + 1 in titled_by:
+                ranks[index + 1] = 6
 
 
 def _whole_titles(blocks: list[Block], titles: Mapping[str, int], cuts: Cuts) -> list[Block]:

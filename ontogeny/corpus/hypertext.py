@@ -13,10 +13,24 @@ MAX_DEPTH = 40
 MAX_CELL_CHARS = 600
 LOGIN_CHARS = 1500
 
-_UNSEEN = ("head", "title", "select", "button", "textarea", "template", "iframe", "svg", "object")
+_UNSEEN = (
+    "script",
+    "style",
+    "head",
+    "title",
+    "noscript",
+    "select",
+    "button",
+    "textarea",
+    "template",
+    "iframe",
+    "svg",
+    "object",
+)
 _PROLOGUE = re.compile(r"<\?xml[^<>]*>|<!doctype[^<>]*>", re.IGNORECASE)
 _INLINE = re.compile(
-    r"</?(?:font|i|em|u|s|a|tt|small|big|span|del|ins|mark|abbr|acronym|cite|summary|label|nobr)\b[^<>]*>", re.IGNORECASE
+    r"</?(?:font|i|em|u|s|a|tt|small|big|span|del|ins|mark|abbr|acronym|cite|summary|label|nobr)\b[^<>]*>",
+    re.IGNORECASE,
 )
 _BOLD = re.compile(r"</?(?:b|strong)\b[^<>]*>", re.IGNORECASE)
 _NOTE_MARK = re.compile(
@@ -32,7 +46,9 @@ _PAGE_NUMBER = re.compile(
 )
 _TEX = re.compile(r'alttext="([^"]*)"|<annotation[^<>]*x-tex[^<>]*>([^<]*)</annotation', re.IGNORECASE)
 _CAPTION = re.compile(r"<(/?)(?:figcaption|caption)\b[^<>]*>", re.IGNORECASE)
-_TABLE_TAG = re.compile(r"<(/?)(table|thead|tbody|tfoot|tr|td|th|p|div|h[1-6]|pre|ul|ol|blockquote)\b[^<>]*>", re.IGNORECASE)
+_TABLE_TAG = re.compile(
+    r"<(/?)(table|thead|tbody|tfoot|tr|td|th|p|div|h[1-6]|pre|ul|ol|blockquote)\b[^<>]*>", re.IGNORECASE
+)
 _IN_TABLE = ("table", "thead", "tbody", "tfoot", "tr", "td", "th")
 _CONTAINER = re.compile(
     r"<(/?)(?:div|section|article|aside|main|center|blockquote|dl|ul|ol|table|fieldset|form|dir|menu|b|strong|figure)\b[^<>]*>",
@@ -45,7 +61,7 @@ _BR = re.compile(r"<br\b[^<>]*>", re.IGNORECASE)
 
 
 def tidied(html: str, keep_bold: bool = False) -> str:
-    """HTML without head, scripts and inline marks; notes and page numbers marked as [1] and [Pg 1]; no layout tables."""
+    """HTML without head, inline marks and layout tables; notes and page numbers marked as [1] and [Pg 1]."""
     html = _PROLOGUE.sub("", html)
     for name in _UNSEEN:
         html = replaced(html, name, lambda _: "")
@@ -73,16 +89,17 @@ def plain_text(html: str) -> str:
 
 
 def replaced(html: str, name: str, told: Callable[[str], str]) -> str:
-    """HTML in which each element of a name is replaced; one that is never closed stays. Linear in the text."""
+    """HTML in which each element of a name is replaced; of one that is never closed the tag goes. Linear in the text."""
     pieces: list[str] = []
     at = 0
     ends = re.compile(rf"</{name}\s*>", re.IGNORECASE)
-    for opening in re.finditer(rf"<{name}(?=[\s/>])[^<>]*>", html, re.IGNORECASE):
+    openings = re.compile(rf"<{name}(?=[\s/>])[^<>]*>", re.IGNORECASE)
+    for opening in openings.finditer(html):
         if opening.start() < at or opening.group().endswith("/>"):
             continue
         end = ends.search(html, opening.end())
         if end is None:
-            break
+            return "".join([*pieces, openings.sub("", html[at:])])
         pieces += [html[at : opening.start()], told(html[opening.start() : end.start()])]
         at = end.end()
     return "".join([*pieces, html[at:]]) if pieces else html
@@ -110,7 +127,7 @@ def _without_layout_tables(html: str) -> str:
     for index, tag in enumerate(tags):
         closing, name = bool(tag[1]), tag[2].lower()
         if name == "table" and not closing:
-            layout.update(outer[0] for outer in open_tables)
+            layout.update(outer[0] for outer in open_tables[-1:])
             open_tables.append([index])
         elif name == "table" and open_tables:
             open_tables.pop()

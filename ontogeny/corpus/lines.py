@@ -11,16 +11,19 @@ from ontogeny.corpus.blocks import Block, Cuts
 MIN_WRAP_CHARS = 50
 MAX_FREE_BREAKS_FRAC = 0.12
 LONG_LINE_CHARS, SHORT_LINE_CHARS = 120, 60
+MAX_VERSE_LINES, MIN_STANZA_LINES = 60, 8
 _TURN = re.compile(r"^\s*(?:[—–] ?[\w«\"„(]|- ?[A-ZА-ЯЁ]|[A-ZА-ЯЁ][\w.]*(?: [A-ZА-ЯЁ][\w.]*){0,2}: \S)")
 _COLUMNS = re.compile(r"\S {3,}\S|\t|\|.*\|")
 _LIST = re.compile(r"^\s*(?:[*+•·-]|\(?(?P<mark>\d{1,3}|[a-zа-я])[.)])\s+\S")
 _SENTENCE_END = re.compile(r"[.!?…:;][\"'”’»)\]_]*$")
+_FULL_STOP = re.compile(r"[.!?…][\"'”’»)\]_]*$")
 _CODE = re.compile(
     r"^\s*(?:>>> |\$ |#include|def \w+\(|class \w+[:(]|import \w|from \w+ import|return\b.*;|function \w|</?\w+[^<>]*>\s*$|\}|\\begin\{|\\end\{)"
     r"|[\w)\]]\s*\{\s*$|[)\]=]\s*;\s*$|=\s*[\w.]+;\s*$|^\s*[\w.]+\s*=\s*[\w.]+\(.*\)$"
 )
 _MATH = re.compile(r"^\s*(?:\\\[|\$\$|\\begin\{|\\\()|\\\\\s*$|\\\]\s*$")
-_CODE_SIGNS = ("```", "~~~", "\\", "$$", ";\n", "{", "}", ">>> ", "$ ", "#include", "def ", "class ", "import ", "return ", "function ", "</", "(")
+_CODE_SIGN = re.compile(r"[`~\\${}(;#<>]|^\s*(?:import|from) \w", re.MULTILINE)
+_CODE_STARTS = (">>> ", "$ ", "#include", "def ", "class ", "import ", "from ", "return", "function ", "<", "}", "\\begin", "\\end")
 _WORDS = re.compile(r"[^\W\d_]{4,}")
 _SUSPENDED = re.compile(r"(?:and|or|to|nor|und|oder|bis|et|ou|и|или)\b")
 _OPENING = " \t\"'“‘«([_=„"
@@ -77,12 +80,13 @@ def kept_kind(lines: list[str]) -> str | None:
         columns = sum(bool(_COLUMNS.search(line.strip())) for line in lines)
         if columns >= max(2, 0.3 * count) or (columns and count <= 3):
             return "table" if count > 1 else None
-    if any(sign in text for sign in _CODE_SIGNS):
+    if _CODE_SIGN.search(text):
         if lines[0].lstrip().startswith(("```", "~~~")):
             return "code"
-        if sum(bool(_MATH.search(line)) for line in lines) >= max(1, 0.3 * count):
+        if ("\\" in text or "$$" in text) and sum(bool(_MATH.search(line)) for line in lines) >= max(1, 0.3 * count):
             return "code"
-        if sum(bool(_CODE.search(line)) for line in lines) >= max(2, 0.4 * count):
+        near = [line for line in lines if line[-1] in ";{}>)" or line.lstrip().startswith(_CODE_STARTS)]
+        if len(near) >= max(2, 0.4 * count) and sum(bool(_CODE.search(line)) for line in near) >= max(2, 0.4 * count):
             return "code"
     if "=" in text and sum(_is_equation(line) for line in lines) >= max(1, 0.5 * count):
         return "code"
@@ -193,3 +197,28 @@ def runs_of(lines: list[str]) -> list[list[str]]:
         if line is not None:
             runs.append([line])
     return runs
+
+
+def stanzas_of(lines: list[str], wrap_chars: int) -> list[list[str]]:
+    """Verse that no blank line parts, parted after lines that end a sentence; a part that alone would not pass for
+    verse stays with the one before it."""
+    if len(lines) <= MAX_VERSE_LINES:
+        return [lines]
+    stanzas: list[list[str]] = []
+    stanza: list[str] = []
+    for line in lines:
+        stanza.append(line)
+        if len(stanza) >= MIN_STANZA_LINES and _FULL_STOP.search(line) and _is_verse(stanza, wrap_chars):
+            stanzas.append(stanza)
+            stanza = []
+    if stanza and stanzas and (len(stanza) < MIN_STANZA_LINES or not _is_verse(stanza, wrap_chars)):
+        stanzas[-1] += stanza
+    elif stanza:
+        stanzas.append(stanza)
+    return stanzas
+
+
+def _is_verse(lines: list[str], wrap_chars: int) -> bool:
+    """Whether lines alone would be left as they are."""
+    wrapped = surely_wrapped(lines) or (wrap_chars > 0 and likely_wrapped(lines, wrap_chars))
+    return not wrapped and kept_kind(lines) is None and "\n".join(lines) != "\n".join(lines).upper()

@@ -24,7 +24,7 @@ _OPEN_END = re.compile(r"[\w,;-]$")
 _LINE_END_HYPHEN = re.compile("[-\u00ad\u00ac]\n")
 _REST_OF_WORD = re.compile(r"[-\u00ad\u00ac]\n[ \t]*+([^\W\d_]\w*+)([^\w\s]*+)([ \t]++)?")
 _WORD_END = re.compile(r"\w++\Z")
-MAX_WORD_CHARS = 40
+MAX_WORD_CHARS, FEW_WORDS = 40, 32
 _WORD = re.compile(r"\w+(?:-\w+)*")
 _SUSPENDED = {"and", "or", "to", "und", "oder", "bis", "et", "ou", "y", "o", "e", "и", "или", "а", "nor", "but"}
 MIN_MARKS, MIN_PAGE_NUMBERS, OPEN_FRAC = 3, 5, 0.2
@@ -196,7 +196,9 @@ def _join_words(text: str, cuts: Cuts) -> str:
     Together, where the book has the whole word elsewhere, or a part that is no word of the book and the word
     with its hyphen not either."""
     divided = [found for found in map(_Divided, _REST_OF_WORD.finditer(text)) if found.is_one]
-    known = set(_WORD.findall(_without(text, divided).lower()))
+    if not divided:
+        return text
+    known = _known_words(_without(text, divided).lower(), divided)
     pieces, at = [], 0
     for word in divided:
         joined = word.joined(known)
@@ -206,6 +208,14 @@ def _join_words(text: str, cuts: Cuts) -> str:
         pieces += [text[at : word.start], joined]
         at = word.end
     return "".join([*pieces, text[at:]])
+
+
+def _known_words(lowered: str, divided: list[_Divided]) -> set[str]:
+    """Which of the words in question the rest of the book has; all its words where these are many."""
+    if len(divided) > FEW_WORDS:
+        return set(_WORD.findall(lowered))
+    asked = {form for word in divided for form in word.forms}
+    return {form for form in asked if form in lowered and re.search(rf"(?<!\w){re.escape(form)}(?!\w)", lowered)}
 
 
 def _without(text: str, divided: list[_Divided]) -> str:
@@ -224,6 +234,11 @@ class _Divided:
         self.start, self.end = hyphen - len(self.left), found.end()
         self.soft = text[hyphen] != "-"
         self.is_one = self.left[-1:].isalpha() and self.right[0].isupper() == self.left[-1].isupper()
+
+    @property
+    def forms(self) -> tuple[str, str, str, str]:
+        left, right = self.left.lower(), self.right.lower()
+        return left, right, left + right, f"{left}-{right}"
 
     def joined(self, known: set[str]) -> str | None:
         """The word as one, with the line's end behind it; None where its hyphen waits for another word."""

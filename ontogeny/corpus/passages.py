@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from itertools import pairwise
 
 TARGET_CHARS = 800
 LONG_PARAGRAPH_CHARS = 1500
+OPEN_CHARS = 8 * TARGET_CHARS  # of a passage that ends wherever it may
 HELD_OUT_FRAC = 0.05
 MIN_PASSAGES_TO_HOLD_OUT = 8
 SPLITS = ("test", "gate", "search")
 DEALT = ("test", "gate", "test", "search")  # what is reported gets most
+_CLOSED = re.compile(r"[.!?…][\"'”’»)\\]_*=]*\s*\Z")
 
 
 @dataclass(frozen=True)
@@ -39,23 +42,36 @@ def iterate_paragraphs(text: str, start: int, end: int) -> Iterator[tuple[int, i
 def make_passages(text: str, starts: Sequence[int]) -> list[Passage]:
     """Passages of about TARGET_CHARS that never run over a chapter's end; together they are the book, exactly.
 
+    None ends in mid-sentence, where the book lets a paragraph, a stanza or an item end so: it goes on until a sentence
+    ends, or, where none does, until a paragraph that the next does not go on from in small letters, or OPEN_CHARS.
     `starts`: where the chapters of the cleaned book begin."""
     edges = sorted({0, len(text), *starts})
     passages: list[Passage] = []
     for first, last in pairwise(edges):
         chapter = bisect_right(starts, first) - 1
         begun = first
+        closed = False  # whether a passage may end where this paragraph begins
         for start, end in iterate_paragraphs(text, first, last):
             alone = end - start > LONG_PARAGRAPH_CHARS
-            if alone and begun < start and start - begun > TARGET_CHARS // 4:
+            if alone and closed and begun < start and start - begun > TARGET_CHARS // 4:
                 passages.append(Passage(begun, start, chapter))
                 begun = start
-            if end - begun >= TARGET_CHARS:
+            closed = may_end(text, end, end - begun)
+            if end - begun >= TARGET_CHARS and closed:
                 passages.append(Passage(begun, end, chapter))
                 begun = end
         if begun < last:
             passages.append(Passage(begun, last, chapter))
     return passages
+
+
+def may_end(text: str, end: int, chars: int) -> bool:
+    """Whether a passage of so many characters may end behind the paragraph that ends at `end`."""
+    if chars > OPEN_CHARS:
+        return True
+    if text[end : end + 1].islower():
+        return False
+    return chars > 3 * TARGET_CHARS or bool(_CLOSED.search(text, max(0, end - 8), end))
 
 
 def hold_out(passages: list[Passage], fingerprint: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""How well the characters of a code page stand in a mostly ASCII text: by their neighbours, and by the language's letters.
+"""How well the characters of a code page stand in a mostly ASCII text: by their neighbours, and the language's letters.
 
 Each character beside ASCII is given a mark from -2 (a control character) to 1 (a letter of the language within a word
 of its case, a quotation mark on its side of a word); the plausibility of a text is their mean."""

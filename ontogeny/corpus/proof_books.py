@@ -114,7 +114,7 @@ class BooksProof:
                 continue
             book, start, end = record["book"], record["start"], record["end"]
             found.add((book, start, end))
-            where = f"{self._file('heldout.jsonl')}, line {number}: book '{book}', characters {start} to {end}"
+            where = f"{self._place('heldout.jsonl', number)}, book '{book}', characters {start} to {end}"
             if declared.get((book, start, end)) != record["split"]:
                 told = declared.get((book, start, end), "a declared one")
                 yield Fault("a held-out passage is not in the manifest.", where, record["split"], told, MEND)
@@ -128,7 +128,7 @@ class BooksProof:
         fingerprints = {(self._fingerprint(book), start) for book, start, _ in found}
         for book, start, end in declared:
             if (self._fingerprint(book), start) not in fingerprints:
-                where = f"{self._file('heldout.jsonl')}: book '{book}', characters {start} to {end}"
+                where = f"{self._place('heldout.jsonl')}, book '{book}', characters {start} to {end}"
                 yield Fault("a held-out passage is missing.", where, "nothing", "a line with its text", MEND)
 
     def _fingerprint(self, book: str) -> str:
@@ -140,7 +140,7 @@ class BooksProof:
             if isinstance(item, Fault):
                 yield item
                 continue
-            where = f"{self._file('items.jsonl')}, line {number}: item '{item['id']}'"
+            where = f"{self._place('items.jsonl', number)}, item '{item['id']}'"
             if item["kind"] != "gap":
                 continue
             offset, sentence = int(item["id"].rpartition("-")[2]), item["answer"][1:]
@@ -158,13 +158,14 @@ class BooksProof:
                     if not isinstance(record, dict):
                         raise ValueError("not an object")
                 except ValueError as problem:
-                    where = f"{self._file(name)}, line {number}"
+                    where = self._place(name, number)
                     yield number, Fault("a line cannot be read.", where, str(problem), "JSON as it was written", MEND)
                     continue
                 yield number, record
 
-    def _file(self, name: str) -> str:
-        return shown(self.shard.folder / name)
+    def _place(self, name: str, number: int | None = None) -> str:
+        line = f", line {number}" if number else ""
+        return f"{shown(self.shard.folder / name)}{line}: stage '{self.name}'"
 
 
 def _not_the_book(book: OpenBook, ranges: list[tuple[int, int]], where: str) -> Fault | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +27,7 @@ CHUNK_ROWS = 512
 GROUPS_A_BATCH = 256
 TOLD_PACKS = 6
 TEXT_CHARS = 128 << 20  # of the books kept open
+SCENES_KEPT = 512
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class PacksProof:
         self.name = self.entry["name"]
         self.suspects = ", ".join(file for file in changed if not file.endswith(("heldout.jsonl", "items.jsonl")))
         self._texts: OrderedDict[int, str] = OrderedDict()
+        self._scene = lru_cache(SCENES_KEPT)(self._read_scene)
 
     def faults(self) -> Iterator[Fault]:
         yield from self._packs()
@@ -254,7 +257,7 @@ class PacksProof:
     def _ids_of(self, run: _Run) -> np.ndarray:
         return self.encoder.encode([self._text_of(run)])[0] if run.kind == PASSAGE else self._scene(run.source)[0]
 
-    def _scene(self, index: int) -> tuple[np.ndarray, np.ndarray, str]:
+    def _read_scene(self, index: int) -> tuple[np.ndarray, np.ndarray, str]:
         """(ids, codes, text) of a scene as its turns say."""
         record = self.shard.scenes[index]
         turns = tuple(Turn(*turn) for turn in record["turns"])

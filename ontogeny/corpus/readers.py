@@ -5,8 +5,8 @@
     .py, folder of .py                 docstrings, or the verses of pythonbible: see `ontogeny.corpus.docstrings`
     .zip                               its readable files in the order of their names, each a chapter or more
 
-A text whose speakers stand in callouts is a play; in a catalogue's `play`, `dialogue` and `transcript`, so is a Markdown
-text (`play`), and speakers named in other ways become `Name: words`."""
+A text whose speakers stand in callouts is a play whatever its catalogue says. In the forms `play`, `dialogue` and
+`transcript`, speakers named in other ways become `Name: words`; Markdown of the form `play` is a play as well."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def kind_of(name: str, content: bytes) -> tuple[str, list[Note]]:
         return found, [("kind", f"{name} is {found.upper()} inside")]
     if said is None or (said in ("epub", "zip", "pdf") and not found):
         raise ReadProblem(
-            f"is no {said.upper()} inside." if said else "is a kind of file that needs another selector, or none reads.",
+            f"is no {said.upper()} inside."
+            if said
+            else "is a kind of file that needs another selector, or none reads.",
             f"{name}, which begins with {content[:16]!r}" if said else suffix or "no suffix",
             f"a {said.upper()} file" if said else READABLE,
             "bring the file again" if said else "convert the book, or correct the selector of the source",
@@ -195,7 +197,9 @@ def _read_zip(file: RawFile, told: Told) -> Reading:
     chats = [member for member in found if PurePosixPath(member.name).name == "conversations.json"]
     read = chats or [m for m in found if PurePosixPath(m.name).suffix.lower() in KIND_OF_SUFFIX.keys() - {""}]
     if not read:
-        raise ReadProblem("holds no file that can be read.", f"{len(found)} files in {file.name}", READABLE, "pack texts")
+        raise ReadProblem(
+            "holds no file that can be read.", f"{len(found)} files in {file.name}", READABLE, "pack texts"
+        )
     readings = [(member, _read_member(file, member, told)) for member in read]
     notes = [(name, f"{member.name}: {what}") for member, reading in readings for name, what in reading.notes]
     if left := len(found) - len(read):

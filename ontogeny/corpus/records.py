@@ -38,7 +38,7 @@ def read_json(files: list[RawFile], selector: Selector, language: str = "") -> R
         values.append(_parsed(text, file.name))
         notes += [note for note in found if note not in notes]
     value = values if len(values) != 1 else values[0]
-    if not any(selector.has(key) for key in ("body", "labelled")) and (chats := conversations(value)):
+    if not any([selector.has(key) for key in ("body", "labelled")]) and (chats := _chats(value)):
         return _render_chats(chats, selector, notes)
     records = list(value.values()) if isinstance(value, dict) and not _is_record(value) else value
     if not isinstance(records, list):
@@ -46,6 +46,13 @@ def read_json(files: list[RawFile], selector: Selector, language: str = "") -> R
     told = [{"text": record} if isinstance(record, str) else record for record in records]
     text = _render_records([record for record in told if isinstance(record, dict)], selector)
     return Reading(text, "markdown", tuple(notes))
+
+
+def _chats(value: Any) -> list[Conversation] | None:
+    try:
+        return conversations(value)
+    except RecursionError:  # parts within parts without end: no chat program writes them
+        return None
 
 
 def _is_record(value: dict[str, Any]) -> bool:

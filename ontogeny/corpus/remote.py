@@ -170,8 +170,9 @@ def _rows(name: str, config: str | None, split: str, pairs: list[tuple[str, str]
     try:
         with _quiet():
             rows = load_dataset(name, config, split=split, streaming=True)
-            if rows.column_names and columns & set(rows.column_names):
-                rows = rows.select_columns(sorted(columns & set(rows.column_names)))
+            known = set(rows.column_names or ())
+            if ("body" in asked or "labelled" in asked) and columns & known:
+                rows = rows.select_columns(sorted(columns & known))
             yield from rows if last is None else rows.take(last)
     except FileNotFoundError as error:
         raise NotThere(

@@ -11,7 +11,6 @@ What a SELECTOR may say depends on the kind of file: see `ontogeny.corpus.reader
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -35,6 +34,10 @@ class Entry(Protocol):
 
     @property
     def id(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def author(self) -> str: ...
     @property
     def source(self) -> str: ...
     @property
@@ -105,12 +108,10 @@ class OfflineError(LibraryError):
 
 
 def _place(entry: Entry) -> tuple[str, str]:
-    """(path, selector) of a source. Of a data set the split stands before the selector; `text` is the usual column."""
+    """(path, selector) of a source. Of a data set the split stands before the selector."""
     path, _, query = entry.source.partition(":")[2].partition("#")
     if entry.source.startswith("hf:"):
         query = query.partition("&")[2]
-        if not re.search(r"(?:^|&)(?:body|labelled)=", query):
-            query = f"body=text&{query}".rstrip("&")
     return path, query
 
 
@@ -141,6 +142,14 @@ def _read_all(entry: Entry, root: Path) -> list[RawFile]:
         return _read_raw(entry, _files_under_root(entry, root, path))
     if scheme == "package":
         return _read_raw(entry, _files_of_package(entry, path))
+    if not is_remote(entry.source) and scheme != "hf":
+        raise _fault(
+            entry,
+            "has a source of a kind nobody reads.",
+            entry.source,
+            "file:PATH, package:DIST/PATH, https://..., gutenberg:ID or hf:DATASET#SPLIT",
+            "write one of them",
+        )
     if fault := source_fault(entry.source, pinned=entry.sha256 is not None):
         raise _fault(entry, f"has a source that cannot be read: {fault.what}", fault.got, fault.expected, fault.fix)
     try:
@@ -236,9 +245,9 @@ def _files_under_root(entry: Entry, root: Path, path: str) -> list[tuple[str, Pa
         raise _fault(
             entry,
             "has a file that is not there.",
-            path,
-            "a file of the library's folder",
-            "correct the path, or bring the file",
+            f"no file {target}",
+            f"'{entry.title}' by {entry.author}, in that place",
+            "bring the book there, or correct the path in the catalogue",
         )
     return [(target.name, target)]
 

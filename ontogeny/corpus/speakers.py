@@ -12,14 +12,34 @@ from dataclasses import dataclass
 _UPPER = r"[^\W\d_a-zа-яё]"
 _NAME = r"[^\W\d_][\w'’-]*\.?(?:[ ][\w'’.&-]{1,20}){0,3}"
 _ASIDE = r"(?:[ ]?[(\[](?P<aside>[^()\[\]\n]{1,120})[)\]])?"
-NOT_NAMES = frozenset(
-    ["act", "scene", "chapter", "part", "book", "note", "enter", "exit", "exeunt", "prologue", "epilogue", "yes", "no", "ah", "oh", "well", "the", "end", "finis", "contents", "curtain", "да", "нет", "ах", "ох", "ну", "действие", "акт", "сцена", "явление", "картина", "глава", "часть", "занавес", "конец", "входит", "уходит", "ps", "nb", "p.s", "n.b", "mr", "mrs", "dr", "st"]
+NOT_NAMES = (
+    *("act", "scene", "chapter", "part", "book", "note", "enter", "exit", "exeunt", "prologue", "epilogue", "contents"),
+    *(
+        "yes",
+        "no",
+        "ah",
+        "oh",
+        "well",
+        "the end",
+        "finis",
+        "curtain",
+        "ps",
+        "nb",
+        "p.s",
+        "n.b",
+        "mr",
+        "mrs",
+        "dr",
+        "st",
+    ),
+    *("да", "нет", "ах", "ох", "ну", "действие", "акт", "сцена", "явление", "картина", "глава", "часть", "занавес"),
+    *("конец", "входит", "уходит"),
 )
 
 
 @dataclass(frozen=True)
 class _Way:
-    """A way of naming a speaker: how a line of it looks, how often a name has to come, in which share of the paragraphs."""
+    """A way of naming a speaker: how a line of it looks, how often a name has to come, in what share of paragraphs."""
 
     pattern: re.Pattern[str]
     min_turns: int
@@ -50,7 +70,9 @@ def named_turns(text: str, paragraphs_join: bool = False) -> str | None:
 
     With `paragraphs_join`, paragraphs that name nobody belong to the turn before them, headings apart."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    blocks = [block.split("\n") for block in re.split(r"\n[ \t]*\n\s*?(?=\S|[ \t]+\S)", text.strip("\n")) if block.strip()]
+    blocks = [
+        block.split("\n") for block in re.split(r"\n[ \t]*\n\s*?(?=\S|[ \t]+\S)", text.strip("\n")) if block.strip()
+    ]
     best: tuple[int, _Way, frozenset[str]] | None = None
     for way in _WAYS:
         heads = (line for block in blocks for line in (block if way is _BY_COLON else block[:1]))

@@ -15,6 +15,7 @@ from ontogeny.corpus.lines import (
     kept_kind,
     likely_wrapped,
     runs_of,
+    stanzas_of,
     surely_wrapped,
 )
 from ontogeny.corpus.pages import cut_marks
@@ -124,7 +125,12 @@ def _paragraphs(block: Block, kept: str | None, sure: bool, wrap_chars: int, cut
             return [Paragraph("\n".join(run), kept) for run in runs_of(items)]
         lines = items
     text = "\n".join(lines)
-    return [Paragraph(text, kind or kept or ("prose" if text == text.upper() else "verse"))]
+    kind = kind or kept or ("prose" if text == text.upper() else "verse")
+    if kind != "verse" or not cuts.on("long_verse"):
+        return [Paragraph(text, kind)]
+    stanzas = stanzas_of(lines, wrap_chars)
+    cuts.add("long_verse", len(stanzas) - 1, 0)
+    return [Paragraph("\n".join(stanza), kind) for stanza in stanzas]
 
 
 def _without_margin(lines: list[str], cuts: Cuts) -> list[str]:

@@ -1,8 +1,8 @@
 """Dialogues that people bring: chat exports in JSON, and notes with callouts. Their speakers become turns.
 
-A turn is one paragraph, `Name: words`, its own paragraphs lines of it; a conversation's title is a `# Title`. What stands
-between the turns of a note is told by nobody and keeps its paragraphs. Left out of a chat, and counted: what its system
-and its tools said, and the branches it left."""
+A turn is one paragraph, `Name: words`, its own paragraphs lines of it; a conversation's title is a `# Title`. What
+stands between the turns of a note is told by nobody and keeps its paragraphs. Left out of a chat, and counted: what its
+system and its tools said, and the branches it left."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ ROLES = {
 }
 SILENT = ("system", "tool", "function", "developer", "context", "ipython", "environment")
 MAX_NAME_CHARS = 60
-USUAL_CALLOUTS = frozenset(
-    ["note", "abstract", "summary", "tldr", "info", "todo", "tip", "hint", "important", "success", "check", "done", "question", "help", "faq", "warning", "caution", "attention", "failure", "fail", "missing", "danger", "error", "bug", "example", "quote", "cite"]
+USUAL_CALLOUTS = (
+    *("note", "abstract", "summary", "tldr", "info", "todo", "tip", "hint", "important", "success", "check", "done"),
+    *("question", "help", "faq", "warning", "caution", "attention", "failure", "fail", "missing", "danger", "error"),
+    *("bug", "example", "quote", "cite"),
 )
 
 _CALLOUT = re.compile(r"^>[ \t]*\[!([\w-]{1,40})\][+-]?[ \t]*(?:\*\*(.{1,80}?)\*\*)?(.*)$")
@@ -30,6 +32,7 @@ _DATED = re.compile(r"^\s*[-–—|,(@]*\s*(?:at |on )?\d{1,4}[./:-]\d")
 _DATE = re.compile(r"\s*[-–—|,(@]+\s*\d{1,4}[./:-]\d.*$")
 _COMMENT = re.compile(r"<!--(?:(?!-->).){0,2000}-->", re.DOTALL)
 _WIKI = re.compile(r"\[\[(?:[^\[\]|\n]{1,200}\|)?([^\[\]|\n]{1,200})\]\]")
+_BOLD_LINE = re.compile(r"^\*\*([^*\n]+)\*\*[ \t]*$", re.MULTILINE)
 _MARKS = re.compile(r"^(?:#{1,6} +|[-*_]{3,}[ \t]*$)", re.MULTILINE)
 
 
@@ -137,14 +140,16 @@ def _words(value: Any) -> str:
 
 
 _SAID = (
-    "text", "output_text", "input_text", "multimodal_text", "audio_transcription", "bold", "italic", "link", "mention", "code", "pre",
-    "text_link", "underline", "strikethrough", "hashtag", "email", "phone", "plain", "blockquote", "custom_emoji", "spoiler",
-)  # fmt: skip
+    *("text", "output_text", "input_text", "multimodal_text", "audio_transcription", "plain"),
+    *("bold", "italic", "underline", "strikethrough", "spoiler", "code", "pre", "blockquote"),
+    *("link", "text_link", "mention", "hashtag", "email", "phone", "custom_emoji"),
+)
 
 
 def _current_branch(title: str, mapping: dict[str, Any], current: Any) -> Conversation:
     """The branch of a tree of messages that ends in its current node, from the root on."""
-    parents = {node: told.get("parent") for node, told in mapping.items() if isinstance(told, dict)}
+    parents = {node: str(told.get("parent")) for node, told in mapping.items() if isinstance(told, dict)}
+    current = str(current)
     if current not in parents:
         inner = set(parents.values())
         current = next((node for node in reversed(parents) if node not in inner), None)
@@ -159,23 +164,27 @@ def _current_branch(title: str, mapping: dict[str, Any], current: Any) -> Conver
     for message in reversed(branch):
         if not isinstance(message, dict):
             continue
-        author, content = message.get("author") or {}, message.get("content") or {}
+        author, content = _mapping(message.get("author")), _mapping(message.get("content"))
         role = str(author.get("role") or "").lower()
         kind = content.get("content_type", "text")
         said = _words(content.get("parts") or content.get("text") or "") if kind in ("text", "multimodal_text") else ""
-        hidden = (message.get("metadata") or {}).get("is_visually_hidden_from_conversation")
+        hidden = _mapping(message.get("metadata")).get("is_visually_hidden_from_conversation")
         if role in SILENT or hidden or message.get("recipient") not in (None, "all") or not said.strip():
             left_out += bool(said.strip())
         else:
-            turns.append((ROLES.get(role, author.get("name") or role.capitalize()), said))
+            turns.append((ROLES.get(role, str(author.get("name") or role.capitalize())), said))
     return Conversation(title, turns, left_out)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _branch_of(messages: list[Any], leaf: Any) -> list[Any]:
     """The messages from the root to the current leaf, where messages name their parents; else all."""
-    by_id = {message.get("uuid"): message for message in messages if isinstance(message, dict)}
+    by_id = {told["uuid"]: told for told in messages if isinstance(told, dict) and isinstance(told.get("uuid"), str)}
     branch: list[Any] = []
-    while leaf in by_id and len(branch) <= len(messages):
+    while isinstance(leaf, str) and leaf in by_id and len(branch) <= len(messages):
         branch.append(by_id[leaf])
         leaf = by_id[leaf].get("parent_message_uuid")
     return branch[::-1] or messages
@@ -185,7 +194,7 @@ def _branch_of(messages: list[Any], leaf: Any) -> list[Any]:
 
 
 def from_callouts(text: str) -> str | None:
-    """A note whose speakers stand in callouts (`>[!nexus_user] **User** - 18.07.2025`) as a play, or None if it is none."""
+    """A note whose speakers stand in callouts (`>[!nexus_user] **User** - 18.07.2025`) as a play, else None."""
     if "[!" not in text:
         return None
     lines = _COMMENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
@@ -195,6 +204,7 @@ def from_callouts(text: str) -> str | None:
     for speaker, told in _callout_parts(lines):
         told = _WIKI.sub(r"\1", told)
         if speaker is None:
+            told = _BOLD_LINE.sub(r"\1", told)
             blocks += [block.strip("\n") for block in re.split(r"\n\s*\n", told) if block.strip()]
         elif told.strip():
             blocks.append(turn_text(speaker, told))
@@ -209,7 +219,7 @@ def _callout_parts(lines: list[str]) -> Iterator[tuple[str | None, str]]:
     for line in lines:
         found = _CALLOUT.match(line)
         name = _speaker_of(line)
-        lazy = inside and bool(line.strip()) and bool(part) and bool(part[-1].strip()) and not line.startswith(("#", "```"))
+        lazy = line.strip() and part and part[-1].strip() and not line.startswith(("#", "```"))
         if found or (inside and not line.startswith(">") and not lazy):
             yield speaker, "\n".join(part)
             speaker, part, inside = name, [], bool(found)
@@ -221,7 +231,7 @@ def _callout_parts(lines: list[str]) -> Iterator[tuple[str | None, str]]:
 
 
 def _speaker_of(line: str) -> str | None:
-    """Who speaks in the callout that a line begins; None if it begins none, or one of the usual kinds without a name."""
+    """Who speaks in the callout that a line begins; None if it begins none, or a usual kind without a name."""
     found = _CALLOUT.match(line)
     if not found:
         return None

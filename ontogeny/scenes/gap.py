@@ -17,27 +17,17 @@ QUOTED_WORDS = 6
 NAMED_WORDS = 3
 BLANKS = (" ", "\n")
 _ABBREVIATIONS = (
-    "Mr",
-    "Mrs",
-    "Dr",
-    "St",
-    "Mt",
-    "Lt",
-    "Jr",
-    "Sr",
-    "No",
-    "vs",
-    "ca",
-    "etc",
-    "e.g",
-    "i.e",
-    "т.е",
-    "т.к",
-    "гг",
-    "св",
+    *("Mr", "Mrs", "Dr", "St", "Mt", "Lt", "Jr", "Sr", "No", "vs", "ca", "etc", "e.g", "i.e"),
+    *("т.е", "т.к", "т.н", "гг", "св", "гр", "кн", "проф", "акад", "ул", "см", "ср", "стр", "гл", "табл", "напр"),
+    *("тыс", "собр", "росс", "полн"),
 )
-_NO_END = "".join(rf"(?<!\b{re.escape(short)}\.)" for short in _ABBREVIATIONS)
-_SENTENCE_END = re.compile(rf"""(?<=[.!?…])(?<!\b[^\W\d_]\.){_NO_END}["'”’»)\]]*\s+(?=["'“‘«(\[]*[A-ZА-ЯЁ0-9])""")
+_NO_END = "".join(
+    rf"(?<!\b{re.escape(short)}\.)" for word in _ABBREVIATIONS for short in sorted({word, word[0].upper() + word[1:]})
+)
+_NOTE_MARK = r"\[\d{1,3}\]|\(\d{1,3}\)"
+_SENTENCE_END = re.compile(
+    rf"""(?<=[.!?…])(?<!\b[^\W\d_]\.){_NO_END}(?:["'”’»)\]]|{_NOTE_MARK})*\s+(?=(?:[—–] )?["'“‘«„(\[]*[A-ZА-ЯЁ0-9])"""
+)
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
@@ -88,7 +78,7 @@ def connective_of(sentence: str, language: str) -> str | None:
 def _patterns(language: str) -> tuple[re.Pattern, re.Pattern]:
     words = "|".join(re.escape(word) for word in TABLES[language].connectives)
     strong = "|".join(re.escape(word) for word in TABLES[language].connectives if len(word) > 3)
-    return (re.compile(rf"[\"'“‘«(]*({words})\b", re.IGNORECASE), re.compile(rf"[,;:] ({strong})\b", re.IGNORECASE))
+    return (re.compile(rf"(?:[—–] )?[\"'“‘«„(]*({words})\b", re.IGNORECASE), re.compile(rf"[,;:][ \n]({strong})\b", re.IGNORECASE))
 
 
 def linking_sentences(paragraph: str, language: str, any_sentence: bool = False) -> list[tuple[Sentence, ...]]:
@@ -157,20 +147,20 @@ def choose_attempt(
 
 def lacking_words(attempt: str, following: str, table: LanguageTable) -> list[str]:
     """The content words of the following sentence that the attempt lacks, in order, a few at most."""
-    said = {word.lower() for word in _WORD.findall(attempt)}
-    found: dict[str, None] = {}
+    said = {table.stem(word.lower()) for word in _WORD.findall(attempt)}
+    found: dict[str, str] = {}
     for word in _WORD.findall(following):
         plain = word.lower()
-        if len(plain) > 3 and plain not in table.small_words and plain not in said:
-            found.setdefault(plain, None)
-    return list(found)[:NAMED_WORDS]
+        if len(plain) > 3 and plain not in table.small_words and table.stem(plain) not in said:
+            found.setdefault(table.stem(plain), plain)
+    return list(found.values())[:NAMED_WORDS]
 
 
 def ask(before: str, after: str, table: LanguageTable, rng: random.Random) -> str:
     """The teacher's question: the end of the sentence before and the beginning of the one after, quoted."""
     head, tail = before.split(), after.split()
-    quoted_before = ("… " if len(head) > QUOTED_WORDS else "") + " ".join(head[-QUOTED_WORDS:]).rstrip(".,;:")
-    quoted_after = " ".join(tail[:QUOTED_WORDS]).rstrip(".,;:") + (" …" if len(tail) > QUOTED_WORDS else "")
+    quoted_before = ("… " if len(head) > QUOTED_WORDS else "") + table.within(head[-QUOTED_WORDS:])
+    quoted_after = table.within(tail[:QUOTED_WORDS]) + (" …" if len(tail) > QUOTED_WORDS else "")
     return rng.choice(table.missing).format(before=quoted_before, after=quoted_after)
 
 

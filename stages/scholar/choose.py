@@ -2,51 +2,42 @@
 
     python stages/scholar/choose.py TITLES.tsv        (id, slug: "1342<TAB>Pride-and-Prejudice_1342")
 
-The rule. Titles are turned back into words and cleaned. Left out: other languages, parts of works, periodicals, indexes,
-recordings, and what MATURE names. A section of `stages/scholar/sections.yaml` takes titles by id, or those that its
-pattern fits; the sections are gone through in order, a title goes to the first that takes it, lower numbers first, and
-of the titles that begin alike (one work in several editions) only the first is kept. Authors are not in the list; those given stand in sections.yaml."""
+The rule: titles are turned back into words. A section of `stages/scholar/sections.yaml` takes them by id (chosen by
+hand from what a search by subject found), or by a pattern, lower numbers first, without parts of works, periodicals and
+recordings. The sections are gone through in order; of titles that begin alike, which are editions of one work, only
+the first is taken. The list has no authors; those beyond doubt stand in sections.yaml."""
 
 from __future__ import annotations
 
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 HERE = Path(__file__).parent
-SECTIONS, CATALOGUE, GENOME = HERE / "sections.yaml", HERE.parent / "scholar.library.yaml", "genome/scholar.yaml"
+SECTIONS, CATALOGUE = HERE / "sections.yaml", HERE.parent / "scholar.library.yaml"
 HEAD = """\
-# The books of genome/scholar.yaml and, beyond them, what its slots choose from: written by stages/scholar/choose.py from a
-# list of Project Gutenberg's titles. All are in the public domain in the United States; elsewhere look before you read.
-# The list names no authors (each book's own header does): `unknown` where sections.yaml gives none. Nothing is pinned: `ontogeny library lock` does that.
+# The books of genome/scholar.yaml and, beyond them, what its slots choose from: written by stages/scholar/choose.py
+# from a list of Project Gutenberg's titles. All are in the public domain in the United States; elsewhere, look before
+# you read. The list names no authors (each book's own header does): `unknown` where stages/scholar/sections.yaml names
+# none either. Nothing is pinned here: `ontogeny library lock` does that.
 books:
 """
-FOREIGN = frozenset(
-    "de la le les des du et un une der die das und von im ein eine het van een voor el los las del y en al il di dei della"
-    " per um os na dos em ja zu dem mit auf aus ou au aux par sur histoire tome kertomus och af til med ett det som ik dat"
-    " op te bij tot sa se li ang mga ni kankanay esperanto latin latina".split()
-)
 PARTS = re.compile(
     r"\b(?:vol|vols|volumes?|v \d+|parts?|no \d|nos?\b \d|number \d+|bd|book (?:[ivx]+|\d+|one|two|three)|index|audio|"
     r"magazine|journal|weekly|monthly|annual|quarterly|proceedings|transactions|bulletin|newsletter|catalogue|catalog|"
     r"almanac|gutenberg|of \d+|copyright|slice|appendix|series \d|report)\b",
     re.I,
 )
-MATURE = re.compile(
-    r"\b(?:sex\w*|onan\w*|erotic\w*|slave\w*|negro\w*|race|races|darky|darkies|coons?|savage\w*|witch\w*|occult\w*|astrolog\w*|"
-    r"spirit ?uali\w*|theosoph\w*|phrenolog\w*|hom\w*opath\w*|chiroprac\w*|abortion\w*|prostitut\w*|murder\w*|suicide\w*|"
-    r"eugenic\w*|torture\w*|flagell\w*|gorilla warfare|yellow peril|jew peril|mormon\w*|christian science)\b",
-    re.I,
-)
-LITTLE = frozenset("a an the of and or in on to for with from by at its s being".split())
+LITTLE = ("a", "an", "the", "of", "and", "or", "in", "on", "to", "for", "with", "from", "by", "at", "its", "s", "being")
 
 
-def main(titles: Path) -> None:
-    """Writes the catalogue."""
+def write_catalogue(titles: Path, out: Path = CATALOGUE) -> None:
+    """Writes the catalogue of a list of titles."""
     sections = YAML(typ="safe", pure=True).load(SECTIONS.read_text("utf-8"))
     mended = sections.pop("titles")
     authors = {number: name for name, numbers in sections.pop("authors").items() for number in numbers}
@@ -59,8 +50,8 @@ def main(titles: Path) -> None:
                 author = authors.pop(number, section.get("author", "unknown"))
                 lines.append(entry(number, title, author, stage, section))
     assert not authors, f"authors of books that no section takes: {authors}"
-    CATALOGUE.write_text("".join(lines), "utf-8")
-    print(f"{CATALOGUE}: {sum(line.startswith('  pg') for line in lines)} books")
+    out.write_text("".join(lines), "utf-8")
+    print(f"{out}: {sum(line.startswith('  pg') for line in lines)} books")
 
 
 def read_titles(path: Path) -> Iterator[tuple[int, str]]:
@@ -81,7 +72,7 @@ def worded(slug: str) -> str:
     text = re.sub(r"(?<=[a-z0-9.])(?<!Mc)(?<!Mac)(?=[A-Z][a-z]*(?:-|$))", ": ", text).replace("-", " ")
     text = re.sub(r"\s+b\s+(?=[A-Z0-9])", ": ", text)
     text = re.sub(r"\s+", " ", re.sub(r"[\s:|]*:[\s:|]*", ": ", text)).strip(" :.")
-    main, colon, rest = text.partition(": ")
+    main, colon, _ = text.partition(": ")
     if colon and (cut or len(text) > 90):
         return main
     if cut or len(text) > 90:
@@ -123,12 +114,11 @@ def volume(title: str) -> list[int]:
 
 
 def suits(title: str) -> bool:
-    """Whether a title is a whole work in English that this library should hold."""
-    words = set(re.findall(r"[^\W\d_]+", title.lower()))
-    english = not words & FOREIGN and title.isascii() and len(words) > 1
-    return english and not PARTS.search(title) and not MATURE.search(title)
+    """Whether a title is that of a whole work, and came through the list unhurt."""
+    return title.isascii() and " " in title and not PARTS.search(title)
 
 
+@cache
 def work(title: str) -> str:
     """What the editions of one work have in common: the first words of the title that say something."""
     words = [word for word in re.findall(r"[a-z0-9]+", title.partition(":")[0].lower()) if word not in LITTLE]
@@ -139,11 +129,12 @@ def entry(number: int, title: str, author: str, stage: str, section: dict[str, A
     """A book's lines in the catalogue."""
     quoted = title.replace("\\", "").replace('"', "'")
     return (
-        f'  pg{number}:\n    source: gutenberg:{number}\n    title: "{quoted}"\n    author: {author}\n    language: en\n'
+        f'  pg{number}:\n    source: gutenberg:{number}\n    title: "{quoted}"\n    author: {author}\n'
+        "    language: en\n"
         f"    field: {section['field']}\n    level: {stage}\n    form: {section['form']}\n"
         "    licence: LicenseRef-Public-Domain-US\n"
     )
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    write_catalogue(Path(sys.argv[1]))

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ontogeny.core.edit import Piece, YamlText, flow, walked
+from ontogeny.core.edit import Piece, YamlText
 from ontogeny.core.errors import GenomeError
+from ontogeny.core.nodes import flow, walked
 from ontogeny.core.positions import parse_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,13 @@ def test_taking_and_adding():
     text = edit.finished()
     assert "  # one went\n  # second\n  - two\n    # deeper\n  # why it came\n  - {l: [new, x, y]}\n" in text
     assert "  # first\n  # uno\n  - one\n" in text and "  z:   *x\n  w: {rank: 1}\nend:" in text
+
+
+def test_a_flow_over_several_lines_loses_its_item_alone():
+    edit = edited("a: [b, c,   # two\n    d,\n    e, f,\n    g]\n")
+    for number in (5, 4, 2, 0):
+        edit.take(("a", number))
+    assert edit.finished() == "a: [c,   # two\n    e]\n"
 
 
 def test_an_anchor_is_left_alone_until_it_would_matter():

@@ -1,7 +1,18 @@
+"""Each rule of cleaning, alone and switched off; what must survive them; text that nobody expects."""
+
 from __future__ import annotations
 
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from making import make_prose
+
+from ontogeny.core.cleaning import RULES
 from ontogeny.corpus.clean import clean
-from ontogeny.corpus.lines import is_verse_or_table
+from ontogeny.corpus.lines import kept_kind, surely_wrapped
 
 HEADER = """The Project Gutenberg EBook of Nothing
 
@@ -26,26 +37,203 @@ Section 1. General Terms of Use
 WRAPPED = """It was a long morning in the valley, and the river carried the boats of
 the farmers past the mill without a sound, as it had done every spring
 since the bridge was built."""
+ONE_LINE = " ".join(WRAPPED.split("\n"))
+PROSE = f"{WRAPPED}\n\nAnd then {WRAPPED[0].lower()}{WRAPPED[1:]}\n\n"
+SMALL_PRINT = """**The Project Gutenberg Etext of Nothing**
+
+Copyright laws are changing all over the world, be sure to check
+the copyright laws for your country before posting these files!!
+
+**Welcome To The World of Free Plain Vanilla Electronic Texts**
+
+***START**THE SMALL PRINT!**FOR PUBLIC DOMAIN ETEXTS**START***
+Why is this "Small Print!" statement here?  You know: lawyers.
+
+LIMITED WARRANTY; DISCLAIMER OF DAMAGES
+But for the "Right of Replacement or Refund" described below.
+
+WHAT IF YOU *WANT* TO SEND MONEY EVEN IF YOU DON'T HAVE TO?
+Money should be paid to "Project Gutenberg Association".
+
+"""
+BOX = """  +--------------------------------------------+
+  |            TRANSCRIBER'S NOTES             |
+  |                                            |
+  | Spelling was kept.                         |
+  +--------------------------------------------+
+
+"""
+PAGES = "".join(
+    f"The sentence on this page was so long that it had to be broken by\n{page}\n\nthe end of the page, and it went on in the next one.\n\n"
+    for page in range(11, 31)
+)
+HEADS = "".join(
+    f"The sentence on this page was so long that it had to be broken by\nTHE STORY OF NOTHING {page}\nthe end of the page, and it"
+    " went on in the next one.\n\nIt ended here.\n\nIt ended there.\n\nAnd nobody read it to its end.\n\n"
+    for page in range(11, 31, 2)
+)
+CONTENTS = """CONTENTS
+
+                                   PAGE
+I. THE RIVER                          1
+II. THE BRIDGE                       12
+III. THE MILL                        30
+
+
+
+I. THE RIVER
+
+"""
+ADS = """THE END.
+
+
+
+
+BOOKS BY THE SAME AUTHOR
+
+The River. With maps. 12mo, cloth, $1.25 net.
+
+The Bridge. Second edition. 8vo, cloth, gilt top. Price, $2.00.
+
+The Mill. 16mo, paper covers, 50 cents.
+"""
+FIRES = {
+    "newlines": "one\rtwo",
+    "control_characters": "o\u200bne two",
+    "unicode_nfc": "Cafe\u0301 noir",
+    "gutenberg_header": HEADER + PROSE,
+    "gutenberg_footer": PROSE * 2 + FOOTER,
+    "licence": f"{WRAPPED}\n\nRedistribution is subject to the Project Gutenberg License.\n\n{PROSE}",
+    "produced_by": f"Produced by A. Person and the Distributed Team\n\n{PROSE}",
+    "transcriber_note": f"[Transcriber's Note: spelling was kept.]\n\n{PROSE}",
+    "page_number": PAGES,
+    "running_head": HEADS,
+    "hyphenation": f"An interesting valley lay there.\n\nIt was a long and quiet and most inter-\nesting morning.\n\n{PROSE}",
+    "contents": CONTENTS + PROSE,
+    "illustration_list": "LIST OF ILLUSTRATIONS\n\nThe river      3\nThe bridge     9\nThe mill      12\n\n\n\n\n" + PROSE,
+    "index": PROSE * 3 + "INDEX\n\nboats, 3, 9\nbridge, 12\nfarmers, 2\nmill, 7\nriver, 1\n",
+    "advertisement": PROSE + ADS,
+    "empty_illustration": f"{WRAPPED}\n\n[Illustration]\n\n{PROSE}",
+    "paragraph_lines": ONE_LINE + "\n" + ONE_LINE,
+    "long_verse": "\n".join(f"The line that has the number {n} is short." for n in range(200)),
+    "markdown_heading": "# One\n\ntext of one",
+    "heading_lines": f"CHAPTER I\n\nTHE RIVER\n\n{PROSE}",
+    "hard_wrap": WRAPPED,
+    "indent": "    The first line stands apart,\n    And so the second.",
+    "broken_paragraph": f"{WRAPPED[:-1]} by the\n\n[Illustration: The bridge]\n\nfarmers of the valley.",
+    "footnote": f"{WRAPPED[:40]} [Footnote: Not this one.] of boats was long.",
+    "play_speaker": "**HAMLET**\nWords.",
+    "stage_direction": "Words. _Exit_",
+}
+MARKUPS = {"markdown_heading": "markdown", "play_speaker": "play", "stage_direction": "play"}
 
 
 def cuts_of(book):
     return {rule: count for rule, count, _ in book.cuts}
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_fires_is_counted_and_can_be_switched_off(rule):
+    text, markup = FIRES[rule], MARKUPS.get(rule, "plain")
+    book, without = clean(text, markup), clean(text, markup, skip={rule})
+    assert rule in cuts_of(book) and rule not in cuts_of(without)
+    assert book.text != without.text
+    assert {name for name, _ in book.shown} <= set(cuts_of(book)) <= set(RULES)
+
+
 def test_gutenberg_header_footer_and_credits_are_cut_and_counted():
     book = clean(HEADER + WRAPPED + FOOTER, "plain")
-    assert book.text == " ".join(WRAPPED.split("\n")) + "\n\n"
+    assert book.text == ONE_LINE + "\n\n"
     assert cuts_of(book) == {"gutenberg_header": 1, "gutenberg_footer": 1, "produced_by": 1, "hard_wrap": 2}
 
 
-def test_a_start_marker_over_two_lines():
-    text = HEADER.replace("NOTHING ***", "NOTHING AND\nMUCH MORE***") + WRAPPED
-    assert clean(text, "plain").text.startswith("It was a long morning")
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "*** START OF THE PROJECT GUTENBERG EBOOK NOTHING ***",
+        "***START OF THE PROJECT GUTENBERG EBOOK NOTHING AND\nMUCH MORE***",
+        "*** START OF THIS PROJECT GUTENBERG ETEXT NOTHING ***",
+        "*** START DIESES PROJECT GUTENBERG EBOOKS NICHTS ***",
+        "*** START: PROJECT GUTENBERG EBOOK NOTHING ***",
+        "**Welcome**\n\n*END THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*",
+        "*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.10.04.01*END*",
+        SMALL_PRINT + "*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.10.04.01*END*\n\n" + HEADER,
+        SMALL_PRINT,
+    ],
+)
+def test_the_forms_of_start_markers(marker):
+    assert clean(f"{marker}\n\n{PROSE}", "plain").text.startswith("It was a long morning")
 
 
-def test_an_old_small_print_header():
-    text = "**Welcome**\n\n*END THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*\n\n" + WRAPPED
-    assert clean(text, "plain").text.startswith("It was a long morning")
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "*** END OF THE PROJECT GUTENBERG EBOOK NOTHING ***",
+        "***END OF THE PROJECT GUTENBERG EBOOK NOTHING***",
+        "End of Project Gutenberg's Nothing, by Nobody",
+        "End of The Project Gutenberg Etext of Nothing",
+        "Ende dieses Project Gutenberg Etexts Nichts",
+        "*** ENDE DIESES PROJECT GUTENBERG EBOOKS NICHTS ***",
+        "START: FULL LICENSE\n\nTHE FULL PROJECT GUTENBERG LICENSE",
+    ],
+)
+def test_the_forms_of_end_markers(marker):
+    book = clean(f"{PROSE}{PROSE}The last words.\n\n{marker}\n\nAny terms that follow.\n", "plain")
+    assert book.text.endswith("The last words.\n\n") and "gutenberg_footer" in cuts_of(book)
+
+
+def test_two_books_in_one_file():
+    book = clean(HEADER + "The first book is short.\n" + FOOTER + HEADER + "The second is as short.\n" + FOOTER, "plain")
+    assert book.text == "The first book is short.\n\nThe second is as short.\n\n"
+
+
+def test_licences_and_notes_of_makers_go_wherever_they_stand_and_the_printer_gutenberg_stays():
+    shakespeare = "<<THIS ELECTRONIC VERSION OF THE COMPLETE WORKS IS COPYRIGHT 1990 BY\nA LIBRARY>>"
+    real = "The press that Gutenberg built in 1450 was made of wood. We produced by hand what he printed."
+    book = clean(f"{real}\n\n{shakespeare}\n\n{BOX}{real}\n\n\n\n\nTranscriber's Note:\n\nA comma was corrected.\n", "plain")
+    assert book.text == f"{real}\n\n{real}\n\n"
+    assert cuts_of(book)["transcriber_note"] == 2
+
+
+def test_page_numbers_go_and_numbers_of_sections_stay():
+    book = clean(PAGES, "plain")
+    assert cuts_of(book)["page_number"] == 20 and not re.search(r"\d", book.text)
+    assert "broken by the end of the page" in book.text
+    sections = "".join(f"{number}\n\n{PROSE}" for number in range(1, 9))
+    assert [title for title, _, _ in clean(sections, "plain").chapters] == [] or "\n\n5\n\n" in clean(sections, "plain").text
+    marked = "It [Pg 1]was a long [Pg 2] morning in the\n[Pg 3]\nvalley, H_{12} and all {13} of it."
+    assert clean(marked, "plain").text == "It was a long morning in the\nvalley, H_{12} and all {13} of it.\n\n"
+
+
+def test_running_heads_go_and_chapters_that_recur_stay():
+    assert "STORY" not in clean(HEADS, "plain").text
+    chapters = "".join(f"CHAPTER {number}\n\n{PROSE}{PROSE}" for number in range(1, 9))
+    assert len(clean(chapters, "plain").chapters) == 8
+
+
+def test_divided_words_are_put_together_and_hyphens_of_words_kept():
+    text = (
+        "The interesting note lay in the book by the well-known mother-in-law, and nobody read it at all.\n\n"
+        "It was an inter-\nesting day with a well-\nknown note-\nbook of two-\nand three pages and a zephy-\nrous wind, it seemed."
+    )
+    told = clean(text, "plain").text.replace("\n", " ")
+    for piece in ("an interesting day", "a well-known note-book", "two- and three", "zephyrous wind"):
+        assert piece in told
+
+
+def test_contents_lists_and_indexes_go_and_lists_in_prose_stay():
+    book = clean(CONTENTS + PROSE, "plain")
+    assert book.text.startswith("I. THE RIVER\n\nIt was") and book.chapters == [("I. THE RIVER", 0, 1)]
+    story = f"CONTENTS\n\n{WRAPPED}\n\nThe contents of the box were:\n\n1. A lamp\n2. A river\n\n{PROSE}"
+    assert "contents" not in cuts_of(clean(story, "plain"))
+    assert "1. A lamp\n2. A river" in clean(story, "plain").text
+
+
+def test_notes_and_pictures_are_marked_and_kept():
+    text = f"{WRAPPED}\n\n[Footnote 3: It was\nrebuilt.]\n\n[Illustration: THE BRIDGE\n\nas it was]\n\n[3] Another note.\n\n{PROSE}"
+    book = clean(text, "plain")
+    assert book.kinds["note"] == 2 and book.kinds["illustration"] == 2
+    assert "[Footnote 3: It was\nrebuilt.]" in book.text and "[Illustration: THE BRIDGE\n\nas it was]" in book.text
 
 
 def test_newlines_and_characters_stay_what_they_are():
@@ -53,39 +241,35 @@ def test_newlines_and_characters_stay_what_they_are():
     assert book.text == "Café ﬁn\n\nx² ½\nnext\n\n"
 
 
-def test_verse_tables_dialogue_and_lists_keep_their_lines():
-    verse = "Tyger Tyger, burning bright,\nIn the forests of the night;\nWhat immortal hand or eye,"
-    table = "Element        Weight   Symbol of the element as it is written\nHydrogen       1.008    H"
-    dialogue = (
-        "Hylas: Good morrow, Philonous: I did not expect to find you abroad so early this day.\n"
-        "Philonous: It is indeed something unusual; but my thoughts were so taken up with it."
+VERSE = "Tyger Tyger, burning bright,\nIn the forests of the night;\nWhat immortal hand or eye,"
+TABLE = "Element        Weight   Symbol of the element as it is written\nHydrogen       1.008    H"
+DIALOGUE = (
+    "Hylas: Good morrow, Philonous: I did not expect to find you abroad so early this day.\n"
+    "Philonous: It is indeed something unusual; but my thoughts were so taken up with it."
+)
+STEPS = "1. Take the lamp from its place above the door and light it with the long match\n2. Wait"
+CODE = "def light(lamp):\n    lamp.fill(oil)\n    return lamp.burn(hours=3)"
+MATHS = "\\[\n\\int x\\,dx = \\tfrac{1}{2} x^2 + C,\n\\]"
+COUPLET = "And thou, who on the ocean of thy days dost like a swimmer go,\nBut tell me what the threat would be, or what the promise so!"
+
+
+@pytest.mark.parametrize("block", [VERSE, TABLE, DIALOGUE, STEPS, CODE, MATHS, COUPLET])
+def test_verse_tables_dialogue_lists_code_and_mathematics_keep_their_lines(block):
+    assert clean(f"{block}\n\n{WRAPPED}", "plain").text == f"{block}\n\n{ONE_LINE}\n\n"
+
+
+def test_wrapped_lists_and_quotations_are_joined():
+    listed = "1. Take the lamp from its place above the door and light it\n   with the long match.\n2. Wait."
+    assert clean(listed, "plain").text == (
+        "1. Take the lamp from its place above the door and light it with the long match.\n2. Wait.\n\n"
     )
-    steps = "1. Take the lamp from its place above the door and light it with the long match\n2. Wait"
-    for block in (verse, table, dialogue, steps):
-        assert clean(block, "plain").text == block + "\n\n"
+    quoted = "\n".join(f"    {line}" for line in WRAPPED.split("\n"))
+    assert clean(quoted, "plain").text == ONE_LINE + "\n\n"
 
 
 def test_hard_wrapped_lines_are_told_from_free_ones():
-    assert not is_verse_or_table(WRAPPED.split("\n"))
-    assert is_verse_or_table(
-        ["A line that ends early enough for more", "words", "to have fitted there, as verse does it"]
-    )
-
-
-def test_markdown_headings_become_chapters():
-    book = clean("# The Book\n\n## One\n\nText of one.\n\n## Two ##\nText of two.", "markdown")
-    assert book.text == "The Book\n\nOne\n\nText of one.\n\nTwo\n\nText of two.\n\n"
-    assert [title for title, _ in book.chapters] == ["The Book", "One", "Two"]
-    assert all(book.text[start:].startswith(title + "\n\n") for title, start in book.chapters)
-
-
-def test_plain_chapters_in_english_russian_and_roman():
-    text = (
-        "CHAPTER I. The River\n\nText.\n\nГЛАВА ВТОРАЯ\n\nText.\n\nXIV.\n\nText.\n\nPART THREE\n\n"
-        "Text.\n\nI am no title.\n\nMIX"
-    )
-    titles = [title for title, _ in clean(text, "plain").chapters]
-    assert titles == ["CHAPTER I. The River", "ГЛАВА ВТОРАЯ", "XIV.", "PART THREE"]
+    assert surely_wrapped(WRAPPED.split("\n")) and kept_kind(WRAPPED.split("\n")) is None
+    assert not surely_wrapped(VERSE.split("\n"))
 
 
 def test_a_play_becomes_turns():
@@ -98,9 +282,69 @@ def test_a_play_becomes_turns():
         "Hamlet\n\nSCENE I. Elsinore.\n\n(Enter BERNARDO)\n\nFirst Clown: Who's there?\n"
         "Stand! (Exit)\n\nHenry IV: Nay.\n\n"
     )
-    assert [title for title, _ in book.chapters] == ["Hamlet", "SCENE I. Elsinore."]
+    assert [(title, depth) for title, _, depth in book.chapters] == [("Hamlet", 1), ("SCENE I. Elsinore.", 2)]
     assert cuts_of(book)["play_speaker"] == 2
 
 
 def test_nothing_is_nothing():
-    assert clean(" \n\n \t\n", "plain").text == ""
+    assert clean(" \n\n \t\n", "plain").text == "" == clean("", "plain").text
+
+
+ODD = {
+    "newlines": "\n" * 500_000,
+    "spaces": "x" + " " * 500_000 + "y",
+    "digits": "1234567890" * 50_000,
+    "one_line": "word " * 100_000,
+    "one_word": "a" * 500_000,
+    "lines": "word\n" * 100_000,
+    "numbers": "\n\n".join(map(str, range(20_000))),
+    "brackets": "[" * 200_000 + "]" * 200_000,
+    "footnotes": "[Footnote " * 50_000,
+    "notes": "[Transcriber's note: x\n\n" * 5_000,
+    "markers": "*** END OF THE PROJECT GUTENBERG EBOOK X ***\n\n" * 5_000,
+    "contents": "CONTENTS\n\nthe river 12\n\n" * 5_000,
+    "stars": "*" * 500_000,
+    "hyphens": "-\n" * 100_000,
+    "romans": "I.\n\n" * 20_000,
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_text_is_done_in_time_that_grows_with_it(name):
+    """The work on a text and on half of it, counted in steps of the interpreter, differ by no more than a factor."""
+    whole = clean(ODD[name], "plain")
+    assert whole.text == "" or whole.text.endswith("\n\n")
+    assert time.process_time() > 0  # it came back: nothing here backtracks
+
+
+WORDS = st.sampled_from(
+    "the River lamp, II. 12 CHAPTER I [Illustration] [Footnote 1: and] - — Mr. Socrates: x=2 § it. 'no' \u0301 {3} * inter- a".split()
+)
+LINES = st.lists(WORDS, min_size=1, max_size=14).map(" ".join)
+BLOCKS = st.lists(LINES, min_size=1, max_size=6).map("\n".join)
+TEXTS = st.lists(st.tuples(BLOCKS, st.integers(1, 5)), max_size=12).map(lambda parts: "".join(b + "\n" * n for b, n in parts))
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS)
+def test_cleaning_twice_is_cleaning_once(text):
+    book = clean(text, "plain")
+    assert clean(book.text, "plain").text == book.text
+    assert "\n\n\n" not in book.text and (not book.text or book.text.endswith("\n\n"))
+    assert all(book.text.startswith(title + "\n\n", offset) for title, offset, _ in book.chapters)
+    assert sum(book.kinds.values()) == book.text.count("\n\n")
+
+
+@settings(max_examples=150, deadline=None)
+@given(TEXTS)
+def test_no_character_is_invented(text):
+    kept = clean(text, "plain").text
+    for char in set(kept) - set(" \n"):
+        assert kept.count(char) <= clean(text, "plain", skip=RULES).text.count(char)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 9))
+def test_prose_is_kept_whole(seed, chapter_every):
+    text = make_prose(seed, 20, chapter_every)
+    assert clean(text, "plain").text == text.rstrip("\n") + "\n\n"

@@ -56,7 +56,7 @@ def check_planted(texts: dict[str, str]) -> None:
             if kind == "copy":
                 assert pair["kind"] == "copy" and pair["resemblance"] == pytest.approx(1.0, abs=0.01)
             elif kind == "third":
-                assert pair["a_in_b"] == pytest.approx(1 / 3, abs=0.1)
+                assert pair["kind"] in ("overlap", "contained") and pair["a_in_b"] == pytest.approx(1 / 3, abs=0.1)
                 assert found.pop((other, "~"))["a_in_b"] > 0.8  # the book that it was put into is there as well
             else:
                 assert pair["kind"] == "edition" and 0.5 < pair["a_in_b"] < 0.95
@@ -76,12 +76,9 @@ def test_planted_duplicates_of_real_books_are_found():
         "6-initiation/1656-apology",
         "3-school/ruslit-istoriya-pugacheva",
     )
-    texts = {}
-    for name in names:
-        text = (BOOKS / f"{name}.txt").read_text("utf-8").partition("*** START")[2] or (
-            BOOKS / f"{name}.txt"
-        ).read_text()
-        texts[name.rpartition("/")[2]] = text.partition("*** END")[0].partition("End of Project Gutenberg")[0]
+    raw = {name.rpartition("/")[2]: (BOOKS / f"{name}.txt").read_text("utf-8") for name in names}
+    texts = {name: text.partition("*** START")[2] or text for name, text in raw.items()}
+    texts = {name: re.split(r"\*\*\* END|End of (?:the )?Project Gutenberg", text)[0] for name, text in texts.items()}
     check_planted(texts)
 
 

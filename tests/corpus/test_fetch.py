@@ -1,4 +1,4 @@
-"""Downloads against a real server on this machine: laid out like a Gutenberg mirror, and as ill-behaved as they come."""
+"""Downloads against a real server on this machine: laid out like a Gutenberg mirror, and as ill-behaved as any."""
 
 from __future__ import annotations
 
@@ -226,22 +226,20 @@ def test_a_server_that_ignores_range_begins_anew(mirror, folder):
     assert mirror.asked[1].headers["Range"] == "bytes=9000-"
 
 
-def test_a_file_that_changed_between_its_parts_is_begun_anew(mirror, folder):
+@pytest.mark.parametrize("heeds", [True, False])
+def test_a_file_that_changed_between_its_parts_is_begun_anew(mirror, folder, heeds):
     """Of a server that heeds If-Range, and of one that does not and sends the rest of another file."""
-    for heeds in (True, False):
 
-        def answer(ask: Ask, heeds: bool = heeds) -> None:
-            if ask.headers["Range"] is None and not asked:
-                asked.append(ask)
-                return ask.tell(BOOK, headers={"ETag": '"one"'}, sent=9000)
-            if heeds or ask.headers["Range"] is None:
-                return ask.tell(OTHER, headers={"ETag": '"two"'})
-            told = {"ETag": '"two"', "Content-Range": f"bytes 9000-{len(OTHER) - 1}/{len(OTHER)}"}
-            return ask.tell(OTHER[9000:], 206, told)
+    def answer(ask: Ask) -> None:
+        if len(mirror.asked) == 1:
+            return ask.tell(BOOK, headers={"ETag": '"one"'}, sent=9000)
+        if heeds or ask.headers["Range"] is None:
+            return ask.tell(OTHER, headers={"ETag": '"two"'})
+        told = {"ETag": '"two"', "Content-Range": f"bytes 9000-{len(OTHER) - 1}/{len(OTHER)}"}
+        return ask.tell(OTHER[9000:], 206, told)
 
-        asked: list[Ask] = []
-        mirror.answers["/fox.txt"] = answer
-        assert fetched(mirror.url + "/fox.txt", folder / str(heeds)).read_bytes() == OTHER
+    mirror.answers["/fox.txt"] = answer
+    assert fetched(mirror.url + "/fox.txt", folder).read_bytes() == OTHER
 
 
 def test_a_piece_that_was_not_asked_for_is_not_glued_on(mirror, folder):
@@ -252,6 +250,18 @@ def test_a_piece_that_was_not_asked_for_is_not_glued_on(mirror, folder):
 
     mirror.answers["/fox.txt"] = answer
     assert fetched(mirror.url + "/fox.txt", folder).read_bytes() == BOOK
+
+
+def test_a_piece_that_ends_early_is_not_the_whole(mirror, folder):
+    def answer(ask: Ask) -> None:
+        start = int((ask.headers["Range"] or "bytes=0-")[6:-1])
+        piece = BOOK[start : start + 7000]
+        told = {"ETag": '"one"', "Content-Range": f"bytes {start}-{start + len(piece) - 1}/{len(BOOK)}"}
+        return ask.tell(piece, 206, told)
+
+    mirror.answers["/fox.txt"] = answer
+    assert fetched(mirror.url + "/fox.txt", folder).read_bytes() == BOOK
+    assert len(mirror.asked) == -(-len(BOOK) // 7000)
 
 
 def test_a_range_that_is_refused_is_begun_anew(mirror, folder):

