@@ -71,7 +71,7 @@ def draft(
     drafted = draft_genome(folder, out, name_of(out), tuple(libraries or ()), teller(quiet))
     _write_both(drafted, out)
     facts = {"catalogue": str(drafted.catalogue or ""), "stages": drafted.stages, "left_out": drafted.left_out}
-    told = [f"{len(books)} books in {stage}" for stage, books in drafted.stages.items()]
+    told = [f"stage {name}: {', '.join(books)}" for name, books in drafted.stages.items()]
     told += [f"left out: {name}: {why}" for name, why in drafted.left_out.items()]
     told += [f"catalogue: {drafted.catalogue}"] if drafted.catalogue else []
     beside = [*(libraries or ()), *([drafted.catalogue] if drafted.catalogue and drafted.beside else [])]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ontogeny.core.errors import Fault
     from ontogeny.core.genome import LoadedGenome
     from ontogeny.core.plan import ModelFacts, Plan, World
     from ontogeny.core.run import RunDirectory
@@ -92,7 +93,7 @@ def known_books(loaded: LoadedGenome) -> dict[str, Any]:
 def _book_bytes(loaded: LoadedGenome) -> dict[str, int]:
     """UTF-8 bytes of the books whose size decides a number. Raises: LibraryError with the faults of all."""
     from ontogeny.core.address import is_remote
-    from ontogeny.core.errors import Fault, LibraryError
+    from ontogeny.core.errors import LibraryError
     from ontogeny.core.plan import MEAN_BOOK_BYTES
     from ontogeny.corpus.books import text_bytes
 
@@ -109,8 +110,27 @@ def _book_bytes(loaded: LoadedGenome) -> dict[str, int]:
         except LibraryError as problem:
             faults += problem.faults
     if faults:
-        raise LibraryError(faults)
+        raise LibraryError([*faults, *_absent(loaded, sizes)])
     return sizes
+
+
+def _absent(loaded: LoadedGenome, known: Mapping[str, int]) -> list[Fault]:
+    """The faults of the local books that a plan need not read: told with those of the others, so that what has to be
+    brought is told at once."""
+    from ontogeny.core.address import is_remote
+    from ontogeny.core.errors import LibraryError
+    from ontogeny.corpus.sources import source_digest
+
+    faults: list[Fault] = []
+    stages = [stage for stage in loaded.genome.stages if stage.span.unit == "tokens"]
+    for book in dict.fromkeys(book for stage in stages for section in stage.sections for book in section.book_ids):
+        entry = loaded.library.entries[book]
+        if book not in known and not is_remote(entry.source):
+            try:
+                source_digest(entry, loaded.library.root)
+            except LibraryError as problem:
+                faults += problem.faults
+    return faults
 
 
 def bring_books(loaded: LoadedGenome, tell: Callable[[str], None]) -> None:
@@ -121,7 +141,6 @@ def bring_books(loaded: LoadedGenome, tell: Callable[[str], None]) -> None:
     with located(loaded):
         fetch_books(
             [loaded.library.entries[book] for book in ids],
-            loaded.library.root,
             lambda entry, done, of: tell(f"fetch: {entry.id} from {entry.source.partition('#')[0]} ({done + 1}/{of})"),
         )
 

@@ -67,7 +67,8 @@ def audit_warnings(
     `audit`: {books: {id: record}, duplicates: [pairs]}, as far as books were audited; `entries`: the catalogue's."""
     records = audit["books"]
     levels = {book: entries[book].level for _, sections in stages for _, ids in sections for book in ids}
-    known = {book: record["difficulty"] for book, record in records.items() if entries[book].language == language}
+    ours = [book for book in records if entries[book].language == language and not records[book]["language_differs"]]
+    known = {book: records[book]["difficulty"] for book in ours}
     told = [ascent.told() for ascent in find_ascents(stages, levels, known) if ascent.fails]
     for pair in audit["duplicates"]:
         share = max(pair["a_in_b"], pair["b_in_a"])

@@ -54,7 +54,7 @@ def genome_markdown() -> str:
     """Every key of a genome file: type, default, range, meaning, example."""
     schema = _file_schema()
     parts = {**schema["$defs"], "Genome": schema}
-    text = [HEAD.format(modeline=MODELINE)]
+    text: list[str] = [HEAD.format(modeline=MODELINE)]
     for name, where in WHERE.items():
         part = parts[name]
         text.append(f"## {f'`{where}`' if where else 'The file'}\n{part['description']}\n")

@@ -254,8 +254,8 @@ def _book_changes(before: Genome, after: Genome, pairs: list[tuple[int, int]]) -
         yield from _moves(book, list(old.get(book, ())), list(new.get(book, ())), whole)
     for (other, there), (one, here) in sorted(sections.items(), key=lambda pair: pair[1]):
         section = before.stages[one].sections[here]
-        lists = [list(dict.fromkeys(part.book_ids)) for part in (section, after.stages[other].sections[there])]
-        yield from _order(f"stage {before.stages[one].name}, section {section.name}", *lists)
+        where = f"stage {before.stages[one].name}, section {section.name}"
+        yield from _order(where, section.book_ids, after.stages[other].sections[there].book_ids)
 
 
 def _places(

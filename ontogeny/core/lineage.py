@@ -16,10 +16,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ontogeny.core.errors import GenomeError
+from ontogeny.core.errors import Fault, GenomeError
 from ontogeny.core.nodes import flow
 from ontogeny.core.positions import parse_yaml
 
+KEYS = ("child", "operation", "seed", "parents", "changes")
 BLOCK = re.compile(r"^# lineage:\r?\n(?:# (?:-|  ).*\r?\n)*", re.MULTILINE)
 
 
@@ -31,8 +32,24 @@ def read_lineage(text: str) -> list[dict[str, Any]]:
     if not block:
         return []
     plain = "".join(line[2:] + "\n" for line in block[0].splitlines())
-    records = parse_yaml(plain, "lineage", GenomeError).value["lineage"]
-    return [record for record in records or [] if isinstance(record, dict)]
+    records = parse_yaml(plain, "lineage", GenomeError).value["lineage"] or []
+    if not (isinstance(records, list) and all(_is_whole(record) for record in records)):
+        raise GenomeError(
+            Fault(
+                "a lineage is spoiled.",
+                "the comment `# lineage:`",
+                "a record that is not whole",
+                ", ".join(KEYS),
+                "bring the block back as it was written, or remove it",
+            )
+        )
+    return records
+
+
+def _is_whole(record: Any) -> bool:
+    if not isinstance(record, dict) or record.keys() != set(KEYS):
+        return False
+    return isinstance(record["parents"], list) and isinstance(record["changes"], list)
 
 
 def with_lineage(text: str, records: list[dict[str, Any]]) -> str:

@@ -131,8 +131,8 @@ def _told(
     records = {book_id: read_audit(folder, fingerprints[book_id], entry.language) for book_id, entry in entries.items()}
     traces = {book_id: read_traces(folder, fingerprint) for book_id, fingerprint in fingerprints.items()}
     language = _main_language(entries.values())
-    ours = {book_id for book_id, entry in entries.items() if entry.language == language}
     books = {book_id: _book(entry, records[book_id]) for book_id, entry in entries.items()}
+    ours = {book_id for book_id, book in books.items() if book["language"] == language and not book["language_differs"]}
     stages = [(name, _only(sections, books)) for name, sections in stages]
     pairs = duplicates.find_duplicates({book_id: trace.sketch for book_id, trace in traces.items()})
     keep_pairs(folder, (_by_fingerprint(pair, fingerprints) for pair in pairs))

@@ -1,8 +1,9 @@
 """From a source's text to a clean book: paragraphs with a blank line after each, chapters found, kinds told.
 
 Every rule has a name (`ontogeny.core.cleaning.RULES`), can be switched off, and what it did is counted. Characters
-stay what they are (NFC, never NFKC). The rules' patterns use bounded or possessive repetition: the work is linear in the text.
-Cleaning what is clean changes nothing: a rule decides by what it cuts or leaves, never by what another one cut."""
+stay what they are (NFC, never NFKC). The rules' patterns use bounded or possessive repetition: the work grows with
+the text and no faster. Cleaning what is clean changes nothing: a rule may decide by the whole book only where what
+it looks at is gone once it has done its work."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ class CleanBook:
     """A cleaned book; every paragraph, the last too, ends with a blank line.
 
     `chapters` are (title, offset of the title's paragraph, depth from 1); `cuts` are (rule, how often, characters
-    less); `kinds` count the paragraphs by kind; `shown` are (rule, first characters of what it cut), at most 8 a rule."""
+    less); `kinds` count the paragraphs by kind; `shown` are (rule, first characters of what it cut), 8 a rule."""
 
     text: str
     chapters: list[tuple[str, int, int]]
@@ -47,13 +48,12 @@ def clean(text: str, markup: str, language: str = "en", skip: Collection[str] = 
     """A book's text by the rules of its markup (plain | markdown | play), but for those to `skip`. Pure."""
     cuts = Cuts(skip)
     text, had_header = cut_gutenberg(_characters(text, cuts), cuts)
-    text = "\n".join([line.rstrip(" \t\xa0\u3000\r") for line in text.split("\n")])
-    if markup == "plain" or "\x0c" in text or "[Pg " in text:
-        text = cut_pages(text, cuts)
+    text = _without_line_ends(cut_empty_illustrations(text, cuts))
+    if markup == "plain":
+        text = _without_line_ends(cut_pages(text, cuts))
     if "\x0c" in text and cuts.on("newlines"):
         cuts.add("newlines", text.count("\x0c"), 0)
         text = text.replace("\x0c", "\n\n")
-    text = cut_empty_illustrations(text, cuts)
     blocks = split_blocks(text)
     if markup == "play":
         return _assemble(_play(blocks, cuts), cuts)
@@ -88,6 +88,11 @@ def _characters(text: str, cuts: Cuts) -> str:
         cuts.add("unicode_nfc", 1, len(text) - len(composed))
         text = composed
     return text
+
+
+def _without_line_ends(text: str) -> str:
+    """A text with no space at the end of a line."""
+    return "\n".join([line.rstrip(" \t\xa0\u3000\r") for line in text.split("\n")])
 
 
 def _markdown(blocks: list[Block], cuts: Cuts) -> list[Block]:

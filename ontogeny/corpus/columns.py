@@ -103,16 +103,15 @@ def _paragraphs(lines: list[str], width: int) -> list[str]:
         len(line) + 1 + len(after.split(maxsplit=1)[0]) <= FULL_LINE_FRAC * width and not line.endswith("-")
         for line, after in pairwise(lines)
     ]
-    blocks, begun, in_verse = [], [lines[0]], len(free) > 1 and free[0] and free[1]
+    blocks: list[str] = []
+    begun, in_verse = [lines[0]], free[:2] == [True, True]
     for index, line in enumerate(lines[1:]):
-        verse_ahead = free[index + 1 : index + 3] == [True, True]
-        if in_verse and not free[index]:
-            in_verse = False
-        elif in_verse:
-            in_verse = index + 1 >= len(free) or free[index + 1] or not _ENDS_SENTENCE.search(line)
-        elif (free[index] and _ENDS_SENTENCE.search(lines[index])) or (free[index] and verse_ahead):
+        goes_on = free[index] and free[index + 1 : index + 2] != [False]
+        begins_verse = free[index : index + 3] == [True, True, True]
+        sentence_ends = free[index] and bool(_ENDS_SENTENCE.search(lines[index]))
+        if (in_verse and not goes_on) or (not in_verse and (sentence_ends or begins_verse)):
             blocks.append("\n".join(begun))
-            begun, in_verse = [], verse_ahead
+            begun, in_verse = [], begins_verse
         begun.append(line)
     return [*blocks, "\n".join(begun)]
 

@@ -1,45 +1,66 @@
-"""Tables of contents, lists of illustrations and indexes: cut where they clearly are such; contents name the chapters."""
+"""Tables of contents, lists of illustrations, indexes: cut where they clearly are such; contents name the chapters."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from itertools import pairwise
 
 from ontogeny.corpus.blocks import Block, Cuts, norm
 
 _CONTENTS = re.compile(
-    r"^[\W_]{0,8}(?:(?:table of |general |detailed |summary of |brief |short )?contents(?: of (?:the )?(?:\w+ )?(?:volume|vol|part|book)\b.{0,20})?"
-    r"|(?:a )?list of (?:the )?(?:rhymes|fables|stories|tales|poems|chapters|contents|lessons|letters|essays|plays|songs)"
+    r"^[\W_]{0,8}(?:(?:table of |general |detailed |summary of |brief "
+    r"|short )?contents(?: of (?:the )?(?:\w+ )?(?:volume|vol|part|book)\b.{0,20})?"
+    r"|(?:a )?list of (?:the )?(?:rhymes|fables|stories|tales|poems|chapters|contents|lessons|letters|essays"
+    r"|plays|songs)"
     r"|содержание|оглавление|inhalt(?:sverzeichnis|sübersicht|s-verzeichnis)?|table(?: des mati[eè]res)?|sommaire"
     r"|[íi]ndice(?: general)?|inhoud(?:sopgave)?|innehåll|indholdsfortegnelse|obsah|spis treści)[\W_]{0,8}$",
     re.IGNORECASE,
 )
 _PICTURES = re.compile(
-    r"^[\W_]{0,8}(?:(?:a )?list of )?(?:the )?(?:full[- ]page |colou?red |principal )*(?:illustrations?|plates|figures|maps|tables|pictures"
+    r"^[\W_]{0,8}(?:(?:a )?list of )?(?:the )?(?:full[- ]page |colou?red |principal )*(?:illustrations?|plates"
+    r"|figures|maps|tables|pictures"
     r"|engravings|diagrams|portraits|photographs|woodcuts|plates and maps|maps and (?:plans|illustrations)"
-    r"|illustrations and maps|cuts|(?:plates|illustrations|figures) in text|список иллюстраций|abbildungen|table des gravures)[\W_]{0,8}$",
+    r"|illustrations and maps|cuts|(?:plates|illustrations|figures) in text|список иллюстраций|abbildungen"
+    r"|table des gravures)[\W_]{0,8}$",
     re.IGNORECASE,
 )
 _INDEX = re.compile(
-    r"^[\W_]{0,8}(?:(?:general |alphabetical |analytical |combined )?ind(?:ex|ices)(?: (?:of|to|and|rerum|nominum|verborum)\b.{0,50})?"
-    r"(?: ?[{\[(]not included[\])}])?|(?:предметный |именной |алфавитный )?указатель(?: имен)?|(?:sach|personen|namen)?register)[\W_]{0,8}$",
+    r"^[\W_]{0,8}(?:(?:general |alphabetical |analytical |combined )?ind(?:ex|ices)(?: (?:of|to|and|rerum"
+    r"|nominum|verborum)\b.{0,50})?"
+    r"(?: ?[{\[(]not included[\])}])?|(?:предметный |именной |алфавитный )?указатель(?: имен)?|(?:sach|personen"
+    r"|namen)?register)[\W_]{0,8}$",
     re.IGNORECASE,
 )
-_FIRST_LINES = re.compile(r"^[\W_]{0,8}(?:an? )?(?:alphabetical )?(?:list|index) of (?:the )?first lines\b.{0,20}$", re.IGNORECASE)
-_LIST_WORD = re.compile(
-    r"ontents|CONTENTS|[Ii]ndex|INDEX|list|LIST|List|ndic|NDIC|llustration|LLUSTRATION|lates|LATES|igures|IGURES|maps?|MAPS?|Maps?|cuts|CUTS"
-    r"|Cuts|[Tt]able|TABLE|ngravings|NGRAVINGS|iagrams|IAGRAMS|ortraits|ORTRAITS|hotogra|HOTOGRA|ictures|ICTURES|одержание|ОДЕРЖАНИЕ"
-    r"|главление|ГЛАВЛЕНИЕ|казатель|КАЗАТЕЛЬ|nhalt|NHALT|ommaire|OMMAIRE|egister|EGISTER|nhoud|NHOUD|bbildung|nneh|ndhold|bsah|Spis|SPIS"
+_FIRST_LINES = re.compile(
+    r"^[\W_]{0,8}(?:an? )?(?:alphabetical )?(?:list|index) of (?:the )?first lines\b.{0,20}$", re.IGNORECASE
 )
-_PAGED = re.compile(r"(?:^|[\s.,_=·…]|\.\.)[_=(]{0,2}(?:[0-9]{1,4}(?:[-–][0-9]{1,4})?|[ivxlc]{1,7}|_?frontispiece_?|\")[_=).,;]{0,2}$", re.IGNORECASE)
+_LIST_WORD = re.compile(
+    r"ontents|CONTENTS|[Ii]ndex|INDEX|list|LIST|List|ndic|NDIC|llustration|LLUSTRATION|lates|LATES|igures|IGURES"
+    r"|maps?|MAPS?|Maps?|cuts|CUTS"
+    r"|Cuts|[Tt]able|TABLE|ngravings|NGRAVINGS|iagrams|IAGRAMS|ortraits|ORTRAITS|hotogra|HOTOGRA|ictures|ICTURES"
+    r"|одержание|ОДЕРЖАНИЕ"
+    r"|главление|ГЛАВЛЕНИЕ|казатель|КАЗАТЕЛЬ|nhalt|NHALT|ommaire|OMMAIRE|egister|EGISTER|nhoud|NHOUD|bbildung"
+    r"|nneh|ndhold|bsah|Spis|SPIS"
+)
+_PAGED = re.compile(
+    r"(?:^|[\s.,_=·…]|\.\.)[_=(]{0,2}(?:[0-9]{1,4}(?:[-–][0-9]{1,4})?|[ivxlc]{1,7}|_?frontispiece_?|\")[_=).,;]{0,2}$",
+    re.IGNORECASE,
+)
 _TAIL = re.compile(r"(?:(?:\s*[.·…_] ?){2,}|\s{2,}|\s|,)[_=(]{0,2}(?:[0-9]{1,4}|[ivxlc]{1,7})[_=).]{0,2}$")
-_KEYWORD = re.compile(r"^[\W_]*(?:chapter|book|part|lecture|section|act|глава|часть|книга|kapitel|chapitre|[ivxlc]+\.|\d{1,3}\.)[\s\d]", re.IGNORECASE)
+_KEYWORD = re.compile(
+    r"^[\W_]*(?:chapter|book|part|lecture|section|act|глава|часть|книга|kapitel|chapitre|[ivxlc]+\.|\d{1,3}\.)[\s\d]",
+    re.IGNORECASE,
+)
 _ROMAN_ENTRY = re.compile(r"^\s*(?:[IVXLC]{1,7}|\d{1,3})[.)]?\s+\S")
 _NUMBER = re.compile(
-    r"^(?:(?:chapter|book|part|lecture|section|lesson|letter|canto|story|chap|глава|часть|книга) ?)?(?:[ivxlc]{1,8}|\d{1,3})(?: |$)", re.IGNORECASE
+    r"^(?:(?:chapter|book|part|lecture|section|lesson|letter|canto|story|chap|глава|часть"
+    r"|книга) ?)?(?:[ivxlc]{1,8}|\d{1,3})(?: |$)",
+    re.IGNORECASE,
 )
-_ENTRY_NUMBER = re.compile(r"^[\W_]{0,3}(?:(?i:chapter|lecture|lesson|section|letter|canto|chap\.|глава|лекция|урок) )?([IVXLC]{1,8}|\d{1,3})(?:\W|$)")
+_ENTRY_NUMBER = re.compile(
+    r"^[\W_]{0,3}(?:(?i:chapter|lecture|lesson|section|letter|canto|chap\.|глава|лекция|урок) )?([IVXLC]{1,8}"
+    r"|\d{1,3})(?:\W|$)"
+)
 _RUN_IN = re.compile(r"(?:,|\.)? \d{1,4}[.;,]?(?: |$)")
 _FIRST = re.compile(r"^(?:\w+ )?(?:the )?(?:i|1|one|first|первая|первый|1-я)\b\W*", re.IGNORECASE)
 _FAR_PAGED = re.compile(r"(?:\s{2,}|\.{2,} ?|…)[_=]{0,2}(?:[0-9]{1,4}|[ivxlc]{1,7})[_=.]{0,2}$")
@@ -53,7 +74,7 @@ MAX_TITLE_CHARS = 160
 
 
 def cut_contents(blocks: list[Block], cuts: Cuts) -> tuple[list[Block], dict[str, int], int]:
-    """(the blocks without tables of contents, lists of pictures and indexes; the titles that contents named; from where).
+    """(the blocks without tables of contents, lists of pictures, indexes; titles that contents named; from where).
 
     A title's number: 0 for what holds numbered chapters, 1 for a chapter, 2 for what stands below one."""
     titles: dict[str, int] = {}
@@ -126,7 +147,7 @@ def _entries(blocks: list[Block]) -> list[str]:
 
 
 def _titles(blocks: list[Block], entries: list[str]) -> dict[str, int]:
-    """What contents call the chapters: each line, each two of them that one title runs over, and topics run together."""
+    """What contents call the chapters: lines, two of them that one title runs over, topics run together."""
     bare = [_TAIL.sub("", entry) for entry in entries]
     numbers = [found[1].casefold() if (found := _ENTRY_NUMBER.match(entry)) else "" for entry in bare]
     numbered = {"1", "2", "3"} <= set(numbers) or {"i", "ii", "iii"} <= set(numbers)
@@ -139,11 +160,17 @@ def _titles(blocks: list[Block], entries: list[str]) -> dict[str, int]:
                 found |= dict.fromkeys(_both(topic) if len(topic) <= MAX_TITLE_CHARS else (), 2)
     for index, (title, number) in enumerate(zip(bare, numbers, strict=True)):
         following = numbers[index + 1] if index + 1 < len(numbers) else ""
-        depth = 1 if not numbered or number else 0 if following in ("i", "1") and {"i", "1"} & set(numbers[:index]) else 2
+        depth = (
+            1 if not numbered or number else 0 if following in ("i", "1") and {"i", "1"} & set(numbers[:index]) else 2
+        )
         depth = 2 if words and number.isdigit() else depth
         if len(title) <= MAX_TITLE_CHARS:
             found |= dict.fromkeys(_both(title), depth)
-        if index + 1 < len(bare) and not _PAGED.search(entries[index]) and len(title) + len(bare[index + 1]) <= MAX_TITLE_CHARS:
+        if (
+            index + 1 < len(bare)
+            and not _PAGED.search(entries[index])
+            and len(title) + len(bare[index + 1]) <= MAX_TITLE_CHARS
+        ):
             found |= dict.fromkeys(_both(f"{title} {bare[index + 1]}") - found.keys(), depth)
     return found
 
@@ -213,7 +240,11 @@ def _are_entries(block: Block, index: int, later: dict[str, int]) -> bool:
     capitals = block.text == block.text.upper()
     if _has_topics(block.flat):
         return True
-    return max(numbered, again) >= 0.3 * len(block.lines) or topics >= 0.6 * len(block.lines) or (capitals and len(block.lines) < 4)
+    return (
+        max(numbered, again) >= 0.3 * len(block.lines)
+        or topics >= 0.6 * len(block.lines)
+        or (capitals and len(block.lines) < 4)
+    )
 
 
 def _is_sentence(block: Block, index: int, later: dict[str, int]) -> bool:
@@ -221,7 +252,14 @@ def _is_sentence(block: Block, index: int, later: dict[str, int]) -> bool:
     words = block.flat.split()
     small = sum(word[0].islower() for word in words)
     ends = bool(_SENTENCE_END.search(block.flat))
-    return len(block.lines) <= 2 and len(words) >= 5 and ends and small >= 0.6 * len(words) and not _recurs(block.flat, later, index) and not _ROMAN_ENTRY.match(words[0] + " x")
+    return (
+        len(block.lines) <= 2
+        and len(words) >= 5
+        and ends
+        and small >= 0.6 * len(words)
+        and not _recurs(block.flat, later, index)
+        and not _ROMAN_ENTRY.match(words[0] + " x")
+    )
 
 
 def _is_prose(block: Block) -> bool:
@@ -253,13 +291,19 @@ def _back_off(blocks: list[Block], first: int, stop: int) -> int:
         return stop
     for index in range(stop - 1, max(first + 1, stop - 6), -1):
         block = blocks[index]
-        if block.gap > ROOMY_GAP and len(block.lines) <= 3 and not any(_PAGED.search(line) for line in block.lines):
-            if all(len(after.lines) <= 3 and not _PAGED.search(after.lines[-1]) for after in blocks[index + 1 : stop]):
-                return index
-    seen = {name for block in blocks[first + 1 : max(first + 2, stop - 3)] for line in block.lines for name in _both(_TAIL.sub("", line))}
+        if block.gap > ROOMY_GAP and all(len(b.lines) <= 3 and not _names_pages(b) for b in blocks[index:stop]):
+            return index
+    seen = {
+        name
+        for block in blocks[first + 1 : max(first + 2, stop - 3)]
+        for line in block.lines
+        for name in _both(_TAIL.sub("", line))
+    }
     while stop > first + 1:
         block = blocks[stop - 1]
-        again = bool((_both(block.flat) | _both(block.lines[0])) & seen) or (_FIRST.match(norm(block.flat)) and stop > first + 2)
+        again = bool((_both(block.flat) | _both(block.lines[0])) & seen) or (
+            _FIRST.match(norm(block.flat)) and stop > first + 2
+        )
         if len(block.lines) > 3 or _PAGED.search(_FIRST.sub("", block.lines[-1])) or not (again or mostly_paged):
             break
         stop -= 1
@@ -275,7 +319,12 @@ def _end_of_index(blocks: list[Block], first: int, later: dict[str, int]) -> int
         block = blocks[stop]
         if _is_indexed([block]):
             last = stop + 1
-        elif _is_prose(block) or block.kind or stop - last > 8 or (block.gap > ROOMY_GAP and not _is_indexed(blocks[stop : stop + 3])):
+        elif (
+            _is_prose(block)
+            or block.kind
+            or stop - last > 8
+            or (block.gap > ROOMY_GAP and not _is_indexed(blocks[stop : stop + 3]))
+        ):
             break
         stop += 1
     while last < stop and len(blocks[last].flat) < 4:  # the letters between

@@ -23,6 +23,7 @@ from ontogeny.corpus.gutenberg import cut_gutenberg
 from ontogeny.corpus.sources import read_source
 
 MAX_WINDOWS = 24  # looked at of a book: about 100,000 characters, spread over it
+MAX_SCORE = 2.5  # standard deviations that one measure may say
 NUMBERED = re.compile(r"(\d{1,3})[\s._-]+(\S.*)")
 LEVEL_WORD = re.compile(r"(?:level|grade|stage|year|class|уровень|класс|ступень)[\s._-]*(\d{1,3})", re.IGNORECASE)
 QUANTILES = {
@@ -209,14 +210,17 @@ def _measures(text: str, language: str) -> dict[str, float]:
 
 
 def _rank(books: Sequence[Book]) -> None:
-    """Hardness: the mean, over the measures, of a book's rank among the books of the folder."""
-    ranks: dict[int, list[float]] = {}
+    """Hardness: the mean of a book's measures in standard deviations from the folder's mean, as a normal share."""
+    scores: dict[int, list[float]] = {}
     for name in MEASURES:
-        values = sorted((book.measures[name], number) for number, book in enumerate(books) if name in book.measures)
-        for at, (_, number) in enumerate(values):
-            ranks.setdefault(number, []).append(at / max(1, len(values) - 1) if len(values) > 1 else 0.5)
+        values = {number: book.measures[name] for number, book in enumerate(books) if name in book.measures}
+        if len(values) < 2 or not (deviation := statistics.pstdev(values.values())):
+            continue
+        mean = statistics.fmean(values.values())
+        for number, value in values.items():
+            scores.setdefault(number, []).append(max(-MAX_SCORE, min(MAX_SCORE, (value - mean) / deviation)))
     for number, book in enumerate(books):
-        book.hardness = round(statistics.fmean(ranks.get(number, [0.5])), 3)
+        book.hardness = round(statistics.NormalDist().cdf(statistics.fmean(scores.get(number, [0.0]))), 3)
 
 
 def _stages(books: list[Book]) -> list[DraftStage]:

@@ -28,8 +28,8 @@ SIZES = (
 HEAD = """\
 # {name}: a first genome for {folder}, by `ontogeny genome draft`. Yours to change.
 # {count}, {size:,} bytes. Sections, and the books in one, stand from easy to hard. Beside a book: how hard it is
-# among these (0 easy, 1 hard: its mean rank by the measures), its school grade (Flesch-Kincaid), its MTLD (words until
-# it repeats itself), its compression ratio, the words of its sentences, its size."""
+# among these (0 easy, 1 hard, by the mean of its measures in standard deviations), the school grade it reads like, its
+# MTLD (words until it repeats itself), its compression ratio, the words of its sentences, its size."""
 
 
 @dataclass
@@ -48,7 +48,8 @@ class Book:
     @property
     def told(self) -> str:
         """Its measures, for a comment."""
-        said = [f"{name} {self.measures[key]:.2g}" for key, name in MEASURES.items() if key in self.measures]
+        shown = ((name, self.measures[key]) for key, name in MEASURES.items() if key in self.measures)
+        said = [f"{name} {value:.0f}" if value >= 10 else f"{name} {value:.2g}" for name, value in shown]
         size = f"{self.bytes / 1000:.0f} kB" if self.bytes >= 10_000 else f"{self.bytes} bytes"
         return ", ".join([f"{self.hardness:.2f}", *said, size])
 

@@ -18,7 +18,7 @@ SAMPLE_BYTES = 48_000
 OTHER_SCRIPT_FRAC, EXPECTED_SCRIPT_FRAC = 0.4, 0.1
 MAX_DROPPED_FRAC = 0.001
 MAX_CONTROL_FRAC = 0.01
-MIN_PLAUSIBLE = 0.2
+MIN_PLAUSIBLE = 0.3
 PRIOR_OF_CP1252 = 0.15
 MIN_ALPHABET = 8
 CODECS_OF = {
@@ -204,9 +204,8 @@ def _of_latin(raw: bytes, language: str, declared: str) -> str:
     sample = _sample(raw)
     asked: Iterable[str] = dict.fromkeys(filter(None, (declared, *LATIN_CODECS.get(language, ()), *LATIN_CODECS[""])))
     scores = {codec: plausibility(sample.decode(codec, "replace"), language) for codec in asked}
-    if "cp1252" in LATIN_CODECS.get(language, LATIN_CODECS[""]):
-        scores["cp1252"] += PRIOR_OF_CP1252
-    best = max(scores, key=lambda codec: scores[codec])
+    usual = "cp1252" if "cp1252" in LATIN_CODECS.get(language, LATIN_CODECS[""]) else ""
+    best = max(scores, key=lambda codec: scores[codec] + (PRIOR_OF_CP1252 if codec == usual else 0.0))
     few = len(raw) - len(raw.translate(None, _HIGH)) <= MAX_DROPPED_FRAC * len(raw)
     return best if scores[best] > MIN_PLAUSIBLE or few else ""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ontogeny.corpus.hypertext import BACKSLASH, BREAK, is_login_form, tidied
+from ontogeny.corpus.hypertext import BACKSLASH, BREAK, is_login_form, tidied, without_comments
 from ontogeny.corpus.selectors import ReadProblem
 
 RAISED, LOWERED = "\ue001", "\ue002"
@@ -19,9 +19,9 @@ _IMAGE = re.compile(r"!\[([^\]\n]*)\]\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)")
 _LINK = re.compile(r"(?<!\\)\[([^\[\]\n]+)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?: +\"[^\"\n]*\")?\)")
 _FRONT_MATTER = re.compile(r"\A---\n(?:(?!---\n)[^\n]*\n){0,200}?(?:---|\.\.\.)\n")
 _CALLOUT = re.compile(r"^(>[ \t]*)\[![\w-]{1,40}\][+-]?[ \t]*", re.MULTILINE)
-_COMMENT = re.compile(r"<!--(?:(?!-->).){0,20000}-->", re.DOTALL)
 _OWN_LINE = re.compile(r"\s*(?:[-*+] |\d{1,3}[.)] |\||#{1,6} )")
 _BREAKS = re.compile(rf"(?:[ \t\n]*{BREAK}[ \t]*)+")
+_PADDING = re.compile(r"((?<=\| )-{3}|)(?:(?<=---)-+)? +\|(?!\w)")
 _CODE = re.compile(r"<pre\b[^<>]*>\s*<code", re.IGNORECASE)
 _SETEXT = re.compile(r"^(?=\S)([^\n#>|-][^\n]{0,120})\n(=|-){3,}[ \t]*$", re.MULTILINE)
 
@@ -55,8 +55,7 @@ def markdown_text(text: str) -> str:
     """Markdown as it stands, without front matter, comments, and the addresses of links and pictures."""
     text = text.replace("\r\n", "\n")
     text = _FRONT_MATTER.sub("", text)
-    if "<!--" in text:
-        text = _COMMENT.sub("", text)
+    text = without_comments(text)
     if "[!" in text:
         text = _CALLOUT.sub(r"\1", text)
     if "](" in text:
@@ -114,7 +113,7 @@ def _result(content: bytes, mime: str, preset: str = "standard", **asked: Any) -
 
 def _as_book(text: str, keep_fences: bool) -> str:
     """What the extractor gives of HTML, as a book: the source's line ends joined, the author's kept, marks removed."""
-    text = _FRONT_MATTER.sub("", _COMMENT.sub("", text))
+    text = _FRONT_MATTER.sub("", text)
     blocks: list[str] = []
     block: list[str] = []
     fenced = False
@@ -150,7 +149,7 @@ def _told(lines: list[str]) -> list[str]:
         if not bare.strip() or quoted != was_quoted:
             told.append("")
         if bare.startswith(("#", "|")):
-            bare = bare.replace(BREAK, " ")
+            bare = _PADDING.sub(r"\1 |", bare.replace(BREAK, " "))
         if told and told[-1] and not _OWN_LINE.match(bare):
             told[-1] += " " + bare.strip()
         else:

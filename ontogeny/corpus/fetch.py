@@ -136,7 +136,7 @@ def fetched(url: str, folder: Path, *, sha256: str | None = None, max_bytes: int
     check_url(url, sha256)
     with disk_faults(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with _held(folder / ".lock"):
+        with held(folder / ".lock"):
             return cached(folder) or _brought(url, folder, sha256, max_bytes)
 
 
@@ -342,7 +342,7 @@ def _host(url: str) -> str:
 
 
 @contextlib.contextmanager
-def _held(path: Path) -> Generator[None]:
+def held(path: Path) -> Generator[None]:
     """Holds a lock file against other processes and threads; waits for it."""
     with open(path, "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -354,7 +354,7 @@ def _turn(host: str) -> Generator[None]:
     """A request of ours to a host: nobody else asks it meanwhile, and it had its pause."""
     path = _host_file(host)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _held(path.with_suffix(".lock")):
+    with held(path.with_suffix(".lock")):
         wait_s = min(_resting_until(path) - clock(), MAX_WAIT_S)
         if wait_s > 0:
             sleep(wait_s)

@@ -12,59 +12,126 @@ _MAKER = (
     r"|e-?book (?:producer|editor|maker)|producer of this e-?(?:text|book)|hypertext)(?:['’]?s?['’]?)"
 )
 _NOTE_HEAD = re.compile(
-    rf"^[\W_]{{0,12}}(?:{_MAKER} (?:end ?)?(?:note|comment|remark|correction|amendment|errata|addend|preface|introduction)"
+    rf"^[\W_]{{0,12}}(?:{_MAKER} (?:end ?)?(?:note|comment|remark|correction|amendment|errata|addend|preface"
+    rf"|introduction)"
     r"|notes? (?:of|by|from) the (?:transcriber|proofreader|preparer|e-?text)|transcriber['’]s? (?:changes|corrections)"
     r"|t\.? ?n\.?: |trans\. note|примечани[ея] (?:к электронн|верстальщика|оцифровщика)"
     r"|anmerkung(?:en)? (?:zur|der) transkription|notes? (?:de transcription|du transcripteur|sur la transcription))",
     re.IGNORECASE,
 )
 _NOTE_WORDS = re.compile(
-    r"typographical|typo(?:s|graphic errors)\b|hyphenat|have been (?:corrected|retained|preserved|re-?created|standardi[sz]ed"
-    r"|interchanged|moved|re-?mastered|left as|silently|normali[sz]ed|verified)|has been (?:corrected|retained|preserved|moved)"
-    r"|(?:original|printed) (?:text|book|edition|work|publication|publisher)|in (?:the )?original\b|page numbers|spelling"
-    r"|underscores?|italics?\b|small capitals|superscript|subscript|_?changed[ _]to|(?:was|were) (?:corrected|changed|moved|not used)"
+    r"typographical|typo(?:s|graphic errors)\b|hyphenat|have been (?:corrected|retained|preserved|re-?created"
+    r"|standardi[sz]ed"
+    r"|interchanged|moved|re-?mastered|left as|silently|normali[sz]ed|verified)|has been (?:corrected|retained"
+    r"|preserved|moved)"
+    r"|(?:original|printed) (?:text|book|edition|work|publication|publisher)|in (?:the )?original\b|page numbers"
+    r"|spelling"
+    r"|underscores?|italics?\b|small capitals|superscript|subscript|_?changed[ _]to|(?:was|were) (?:corrected"
+    r"|changed|moved|not used)"
     r"|latex|\bpdf\b|\bhtml\b|utf-?8|\bascii\b|\bunicode\b|e-?book|e-?text|footnotes? (?:have|has|were|are)|punctuation"
-    r"|for text:|for numbers and equations|^\W*pages? \d+|\berratum\d|made without comment|errata|transcri(?:b|pt)|\btext file",
+    r"|for text:|for numbers and equations|^\W*pages? \d+|\berratum\d|made without comment|errata|transcri(?:b"
+    r"|pt)|\btext file",
     re.IGNORECASE | re.MULTILINE,
 )
 _STRAY_NOTE = re.compile(
-    r"changes,? .{0,80}have been made without comment|PDF file is optimized|LaTeX\s+source file|(?:page|pages) (?:p\. )?erratum\d"
+    r"changes,? .{0,80}have been made without comment|PDF file is optimized|LaTeX\s+source file|(?:page"
+    r"|pages) (?:p\. )?erratum\d"
     r"|in the original\)?,.{0,40}have been\s+interchanged|diagrams have been re-?created|figure has been re-?created"
     r"|have been adjusted to match the data in|dashed lines? in .{0,200}(?:has|have) been",
     re.IGNORECASE | re.DOTALL,
 )
 _NOTE_SIGNS = (
-    "transcri", "preparer", "proofread", "proof-read", "proofer", "poster'", "poster’", "digiti", "etext", "e-text", "ebook", "e-book",
-    "scanner", "t.n.:", "t. n.:", "tn:", "hypertext", "erratum", "pdf file", "latex", "without comment", "without\ncomment",
-    "diagrams have been", "transkri", "электронн", "верстальщик", "оцифровщик", "trans. note",
-)  # fmt: skip
-_STRAY_SIGNS = ("without comment", "without\ncomment", "pdf file", "latex", "erratum", "have been re", "has been re", "interchanged")
+    "transcri",
+    "preparer",
+    "proofread",
+    "proof-read",
+    "proofer",
+    "poster'",
+    "poster’",
+    "digiti",
+    "etext",
+    "e-text",
+    "ebook",
+    "e-book",
+    "scanner",
+    "t.n.:",
+    "t. n.:",
+    "tn:",
+    "hypertext",
+    "erratum",
+    "pdf file",
+    "latex",
+    "without comment",
+    "without\ncomment",
+    "diagrams have been",
+    "transkri",
+    "электронн",
+    "верстальщик",
+    "оцифровщик",
+    "trans. note",
+)
+_STRAY_SIGNS = (
+    "without comment",
+    "without\ncomment",
+    "pdf file",
+    "latex",
+    "erratum",
+    "have been re",
+    "has been re",
+    "interchanged",
+)
 _BOX = re.compile(r"^\s*(?:\+[-—=+]{3,}|\|)")
 MAX_NOTE_BLOCKS, MAX_BRACKET_BLOCKS = 80, 200
 _HEADING_LIKE = re.compile(r"^[^a-zа-яё]{3,80}$")
 ROOMY_GAP = 3
 
 _PRICE = re.compile(
-    r"\$ ?\d|£ ?\d|\b\d+s\.(?: ?\d+d\.)?|\bprice\b|\bcents\b|\b(?:cr(?:own)?|post|demy|royal|fcap|imp)\.? ?8vo|\b(?:8|12|16|18)mo\b|8vo"
-    r"|\bcloth\b|\bpost-?paid\b|\bgilt (?:top|edges)|\bpaper covers?\b|\b\d+ ?pages\b|\bpp\. ?\d|\bpages, \d|\bprepaid\b|\d[sd]\. net\b",
+    r"\$ ?\d|£ ?\d|\b\d+s\.(?: ?\d+d\.)?|\bprice\b|\bcents\b|\b(?:cr(?:own)?|post|demy|royal|fcap|imp)\.? ?8vo"
+    r"|\b(?:8|12|16|18)mo\b|8vo"
+    r"|\bcloth\b|\bpost-?paid\b|\bgilt (?:top|edges)|\bpaper covers?\b|\b\d+ ?pages\b|\bpp\. ?\d|\bpages, \d"
+    r"|\bprepaid\b|\d[sd]\. net\b",
     re.IGNORECASE,
 )
 _BOOKISH = re.compile(
-    r"[48]vo\b|\b(?:12|16|18)mo\b|\bcloth\b|\bpost-?paid\b|\bprepaid\b|\bgilt\b|\bpaper covers?\b|\d\.? net\b|\bpp\. ?\d|\bpages, \d"
-    r"|\bwith \w+ (?:plates|illustrations|maps|cuts)\b|\b(?:new|second|third|\w+th) edition\b|\bvols?\.|\bprice \d|\bpages\b",
+    r"[48]vo\b|\b(?:12|16|18)mo\b|\bcloth\b|\bpost-?paid\b|\bprepaid\b|\bgilt\b|\bpaper covers?\b|\d\.? net\b"
+    r"|\bpp\. ?\d|\bpages, \d"
+    r"|\bwith \w+ (?:plates|illustrations|maps|cuts)\b|\b(?:new|second|third|\w+th) edition\b|\bvols?\."
+    r"|\bprice \d|\bpages\b",
     re.IGNORECASE,
 )
 _AD_HEAD = re.compile(
-    r"^[\W_]{0,6}(?:by the same author|(?:other |new |recent )?(?:books|works|novels|publications) (?:by|of|published|from)\b"
-    r"|(?:a )?catalogue of|advertisements?\W*$|a list of (?:new |the )?(?:books|works|publications)|list of (?:new )?(?:books|works"
-    r"|publications)|new (?:books|publications|novels)|(?:standard|popular|scientific|select(?:ed)?) (?:works|books|publications)"
+    r"^[\W_]{0,6}(?:by the same author|(?:other |new |recent )?(?:books|works|novels|publications) (?:by|of"
+    r"|published|from)\b"
+    r"|(?:a )?catalogue of|advertisements?\W*$|a list of (?:new |the )?(?:books|works|publications)"
+    r"|list of (?:new )?(?:books|works"
+    r"|publications)|new (?:books|publications|novels)|(?:standard|popular|scientific|select(?:ed)?) (?:works"
+    r"|books|publications)"
     r"|uniform with this|announcements?\W*$|now ready|lately published|just published|press notices|books for )",
     re.IGNORECASE,
 )
 _AD_SIGNS = (
-    "8vo", "12mo", "16mo", "18mo", "postpaid", "post-paid", "prepaid", "gilt top", "cloth, ", "cloth. ", " net.", "s. net", "d. net",
-    " net\n", "paper covers", "price, $", "price $", "price, cloth", "price, 6", "price 2", " cents.",
-)  # fmt: skip
+    "8vo",
+    "12mo",
+    "16mo",
+    "18mo",
+    "postpaid",
+    "post-paid",
+    "prepaid",
+    "gilt top",
+    "cloth, ",
+    "cloth. ",
+    " net.",
+    "s. net",
+    "d. net",
+    " net\n",
+    "paper covers",
+    "price, $",
+    "price $",
+    "price, cloth",
+    "price, 6",
+    "price 2",
+    " cents.",
+)
 MAX_ADS_CHARS, MIN_ADS, ADS_FRAC = 80_000, 3, 0.2
 
 
@@ -110,8 +177,17 @@ def _end_of_note(blocks: list[Block], first: int, roomy: bool) -> int:
     while stop < min(len(blocks), first + MAX_NOTE_BLOCKS):
         block = blocks[stop]
         speaks = bool(_NOTE_WORDS.search(block.text))
-        near = block.gap < ROOMY_GAP and roomy and not _HEADING_LIKE.match(block.lines[0]) and _is_note_list(blocks, first, stop)
-        if not (speaks and (block.gap < ROOMY_GAP or not roomy or stop == first + 1) or near or (bare and stop == first + 1)):
+        near = (
+            block.gap < ROOMY_GAP
+            and roomy
+            and not _HEADING_LIKE.match(block.lines[0])
+            and _is_note_list(blocks, first, stop)
+        )
+        if not (
+            (speaks and (block.gap < ROOMY_GAP or not roomy or stop == first + 1))
+            or near
+            or (bare and stop == first + 1)
+        ):
             break
         stop += 1
     return stop

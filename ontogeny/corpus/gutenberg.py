@@ -12,7 +12,8 @@ from ontogeny.corpus.blocks import Block, Cuts
 _BEGIN = r"(?:START|BEGIN(?:NING)?|BEGINN|D[EÉ]BUT|INICIO|IN[IÍ]CIO|INIZIO)"
 _FINISH = r"(?:END|ENDE|FIN|FIM|FINE|EINDE|SLUT|LOPPU)"
 _START = re.compile(
-    rf"\W{{0,4}}\*\*\*? ?{_BEGIN} [^*\n]{{0,40}}GUTENBERG(?:[^*\n]{{0,200}}(?:\n[^*\n]{{1,200}}){{0,2}}\*\*\*|.{{0,400}}$)"
+    rf"\W{{0,4}}\*\*\*? ?{_BEGIN} [^*\n]{{0,40}}GUTENBERG(?:[^*\n]{{0,200}}(?:\n[^*\n]{{1,200}}){{0,2}}\*\*\*"
+    rf"|.{{0,400}}$)"
     r"|\W{0,4}\*END[* ]{0,3}THE SMALL PRINT!.{0,200}$",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -27,25 +28,35 @@ _SMALL_PRINT = re.compile(r"\*\*\* ?START ?\*\* ?THE SMALL PRINT", re.IGNORECASE
 _PREAMBLE = re.compile(
     r"gutenberg|small print|\be-?texts?\b|\be-?books?\b|for the use of anyone anywhere|limited warranty|\bindemnity\b"
     r"|disclaimer|plain vanilla|benedictine|carnegie[ -]mellon|michael s?\.? ?hart|\bASCII\b|\bEBCDIC\b|net profits"
-    r"|hypertext|electronic texts?|electronically|copyright laws|\broyalt|donations?|machine[- ]readable|\bFTP\b|\bmget\b"
+    r"|hypertext|electronic texts?|electronically|copyright laws|\broyalt|donations?|machine[- ]readable|\bFTP\b"
+    r"|\bmget\b"
     r"|release date|posting date|character set|^title:|^author:|^language:|^editor:|^illustrator:|^translator:"
     r"|\[(?:most recently|last|date last) updated|statements? above|\b501\(c\)|this \"?small print|public domain"
-    r"|\bmedium\b.{0,40}\b(?:defect|virus|damaged)|\bdefect\b|^\W*if you (?:discover|received|don't|do not)|readable by",
+    r"|\bmedium\b.{0,40}\b(?:defect|virus|damaged)|\bdefect\b|^\W*if you (?:discover|received|don't|do not)"
+    r"|readable by",
     re.IGNORECASE | re.MULTILINE,
 )
 _FIRST = re.compile(
-    r"project gutenberg(?:'s|’s|-tm|™)?\W|for the use of anyone anywhere|\*\*\*? ?start ?\*\* ?the small print", re.I
+    r"\W*(?:the |this )?(?:project gutenberg|electronic text)|.{0,200}for the use of anyone anywhere"
+    r"|\W*welcome to the world of free plain",
+    re.IGNORECASE | re.DOTALL,
 )
 _LICENCE = re.compile(
-    r"Project Gutenberg(?:-tm|\(tm\)|™)? (?:Licen[sc]e|Literary Archive|electronic works?|trademark|is a (?:registered )?trade)"
-    r"|Project Gutenberg(?:-tm|\(tm\)|™| also has| TEI edition|,? Inc\b)|PROJECT GUTENBERG[\W_]{0,4}(?:E-?BOOK|E-?TEXT|TEI|-TM)"
+    r"Project Gutenberg(?:-tm|\(tm\)|™)? (?:Licen[sc]e|Literary Archive|electronic works?|trademark"
+    r"|is a (?:registered )?trade)"
+    r"|Project Gutenberg(?:-tm|\(tm\)|™| also has| TEI edition|,? Inc\b)|PROJECT GUTENBERG[\W_]{0,4}(?:E-?BOOK"
+    r"|E-?TEXT|TEI|-TM)"
     r"|Project Gutenberg(?:'s|’s)? (?:e-?(?:book|text)|version|edition|volunteer|file|web ?site)"
-    r"|This e-?(?:book|text) is for the use of anyone|\bPGLAF\b|\bpglaf\.org|gutenberg\.(?:org|net)\b|(?:www\.)?pgdp\.net"
+    r"|This e-?(?:book|text) is for the use of anyone|\bPGLAF\b|\bpglaf\.org|gutenberg\.(?:org|net)\b"
+    r"|(?:www\.)?pgdp\.net"
     r"|Distributed Proofread|\be-?text #? ?\d+|small print!|promo\.net/pg|etext\d\d\b"
-    r"|this (?:electronic (?:text|edition|version)|digital edition|e-?text|e-?book)\b.{0,60}\b(?:distributed|licen[sc]ed"
+    r"|this (?:electronic (?:text|edition|version)|digital edition|e-?text|e-?book)\b.{0,60}\b(?:distributed"
+    r"|licen[sc]ed"
     r"|produced|prepared|scanned|converted|based on|derived|created|typed|keyed|proofread)"
-    r"|generously made available by|produced from (?:page )?(?:images|scans)|digiti[sz]ed by (?:the )?(?:google|internet archive)"
-    r"|work is licen[sc]ed under|creative ?commons\.org|creative commons (?:attribution|licen[sc]e)|wikisource\.org|standardebooks\.org",
+    r"|generously made available by|produced from (?:page )?(?:images|scans)|digiti[sz]ed by (?:the )?(?:google"
+    r"|internet archive)"
+    r"|work is licen[sc]ed under|creative ?commons\.org|creative commons (?:attribution|licen[sc]e)"
+    r"|wikisource\.org|standardebooks\.org",
     re.IGNORECASE,
 )
 _LICENCE_SIGNS = (
@@ -62,9 +73,11 @@ _VERB = (
 )
 _CREDITS = re.compile(
     rf"^[\W_]{{0,6}}(?:(?:this |the )?(?:e-?(?:text|book)|text|file|edition|html|electronic (?:text|edition|version))"
-    rf" ?(?:version |edition )?(?:was |is |has been )?)?{_VERB}(?:,? (?:and |& )?{_VERB}){{0,3}}\s(?:[\w ]{{0,30}}\s)?(?:by|from)\b"
+    rf" ?(?:version |edition )?(?:was |is |has been )?)?{_VERB}(?:,? (?:and "
+    rf"|& )?{_VERB}){{0,3}}\s(?:[\w ]{{0,30}}\s)?(?:by|from)\b"
     r"|^[\W_]{0,6}(?:transcribed|scanned) (?:from|and)\b|^[\W_]{0,6}THE MILLENNIUM FULCRUM EDITION"
-    r"|^[\W_]{0,6}(?:text|html|e-?text|original html) version (?:by|produced)\b|^[\W_]{0,6}(?:scanned and proofed|OCR and)\b",
+    r"|^[\W_]{0,6}(?:text|html|e-?text|original html) version (?:by|produced)\b"
+    r"|^[\W_]{0,6}(?:scanned and proofed|OCR and)\b",
     re.IGNORECASE,
 )
 _BLOCK = re.compile(r"\S[^\n]*+(?:\n[^\n]++)*+")
@@ -115,7 +128,8 @@ def _cut_header(text: str, cuts: Cuts) -> str:
     if starts:
         _told(cuts, "gutenberg_header", text[: starts[-1].end()])
         text = text[starts[-1].end() :]
-    if length := _preamble_chars(text, limit):
+    end = min((found.start() for found in _markers(_END, text)), default=len(text))
+    if length := _preamble_chars(text[:end], limit):
         _told(cuts, "gutenberg_header", text[:length])
         text = text[length:]
     return text
@@ -127,7 +141,7 @@ def _preamble_chars(text: str, limit: int) -> int:
     small_print = _SMALL_PRINT.search(head) if "SMALL PRINT" in head else None
     spans = (found.span() for found in _BLOCK.finditer(head))
     opening = list(islice(spans, 3))
-    if not small_print and not any(_FIRST.search(head[start:end]) for start, end in opening):
+    if not small_print and not any(_FIRST.match(head[start:end]) for start, end in opening):
         return 0
     first = small_print.start() if small_print else 0
     cut, patience = 0, PATIENCE_BLOCKS

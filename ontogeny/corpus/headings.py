@@ -14,20 +14,25 @@ MAX_TITLE_LINES, MAX_TITLE_CHARS = 4, 180
 MOSTLY, MIN_WIDE = 0.6, 8
 ROMAN = r"(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _WORDS_EN = (
-    r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
-    r"|twenty|thirty|forty|fifty|sixty|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|last"
+    r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
+    r"|eighteen|nineteen"
+    r"|twenty|thirty|forty|fifty|sixty|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh"
+    r"|twelfth|last"
     r"|(?:thir|four|fif|six|seven|eigh|nine)teenth|twentieth|thirtieth|fortieth|fiftieth"
 )
 _WORDS_RU = (
-    r"перв|втор|трет|четв[её]рт|пят|шест|седьм|восьм|осьм|девят|десят|одиннадцат|двенадцат|тринадцат|четырнадцат|пятнадцат|шестнадцат"
+    r"перв|втор|трет|четв[её]рт|пят|шест|седьм|восьм|осьм|девят|десят|одиннадцат|двенадцат|тринадцат|четырнадцат"
+    r"|пятнадцат|шестнадцат"
     r"|семнадцат|восемнадцат|девятнадцат|двадцат|тридцат|сорок|пятидесят|последн"
 )
 _WORDS_OTHER = (
-    r"premi[eè]re?|deuxi[eè]me|seconde?|troisi[eè]me|quatri[eè]me|cinqui[eè]me|erste[rs]?|zweite[rs]?|dritte[rs]?|vierte[rs]?|fünfte[rs]?"
+    r"premi[eè]re?|deuxi[eè]me|seconde?|troisi[eè]me|quatri[eè]me|cinqui[eè]me|erste[rs]?|zweite[rs]?"
+    r"|dritte[rs]?|vierte[rs]?|fünfte[rs]?"
     r"|sechste[rs]?|primer[oa]?|segund[oa]|tercer[oa]?|cuart[oa]|prim[oa]|terz[oa]|quart[oa]"
 )
 _NUMERAL = (
-    rf"(?:(?:[0-9]{{1,3}}|{ROMAN}|(?i:(?:the )?(?:{_WORDS_EN})(?:[- ](?:{_WORDS_EN}))?|(?:(?:{_WORDS_RU})\w*)(?: (?:{_WORDS_RU})\w*)?"
+    rf"(?:(?:[0-9]{{1,3}}|{ROMAN}|(?i:(?:the )?(?:{_WORDS_EN})(?:[- ](?:{_WORDS_EN}))?"
+    rf"|(?:(?:{_WORDS_RU})\w*)(?: (?:{_WORDS_RU})\w*)?"
     rf"|{_WORDS_OTHER}))(?![\w]))"
 )
 RANKS: dict[str, int] = {  # which word stands for a greater part than which; part, book and act by what comes first
@@ -38,8 +43,10 @@ _PART = r"part|часть|teil|theil|partie|parte|отделение|разде�
 _BOOK = r"book|книга|buch|livre|libro|liber|boek"
 _ACT = r"act|акт|действие|aufzug|akt|acte|acto|atto"
 _CHAPTER = (
-    r"chapter|chap\.|lecture|lesson|letter|canto|essay|dialogue|story|sermon|series|fable|discourse|meditation|stave|psalm|song|poem|hymn|ode|sonnet"
-    r"|appendix|глава|лекция|урок|письмо|песнь?|рассказ|беседа|диалог|приложение|kapitel|capitel|chapitre|cap[ií]tulo|capitolo|caput"
+    r"chapter|chap\.|lecture|lesson|letter|canto|essay|dialogue|story|sermon|series|fable|discourse|meditation"
+    r"|stave|psalm|song|poem|hymn|ode|sonnet"
+    r"|appendix|глава|лекция|урок|письмо|песнь?|рассказ|беседа|диалог|приложение|kapitel|capitel|chapitre"
+    r"|cap[ií]tulo|capitolo|caput"
     r"|vorlesung|leçon|lettre|gesang"
 )
 _SCENE = r"scene|сцена|явление|картина|auftritt|szene|scène|escena"
@@ -47,15 +54,19 @@ _SECTION = r"section|sect\.|article|§|параграф|abschnitt|proposition|pr
 _KEYWORD = "|".join(
     f"(?P<{name}>{words})"
     for name, words in {
-        "volume": _VOLUME, "part": _PART, "book": _BOOK, "act": _ACT, "chapter": _CHAPTER, "scene": _SCENE, "section": _SECTION,
+        "volume": _VOLUME, "part": _PART, "book": _BOOK, "act": _ACT, "chapter": _CHAPTER,
+        "scene": _SCENE, "section": _SECTION,
     }.items()
 )  # fmt: skip
 _AFTER = r"(?P<rest>(?:[.:,;)\]_=]|\s?[-–—]+)*(?:\s+.*|[-–—:.]+\S.*)?)"
 _NUMBERED = re.compile(rf"^[\W_]{{0,4}}(?:(?:THE|The) )?(?i:{_KEYWORD})(?:\s*(?:No\.?|№|#))?\s*_?{_NUMERAL}{_AFTER}$")
 _ORDINAL = re.compile(
-    rf"^[\W_]{{0,4}}(?i:the )?(?i:{_WORDS_EN}|(?:{_WORDS_RU})\w*|{_WORDS_OTHER}|[0-9]{{1,2}}(?:st|nd|rd|th)) (?i:{_KEYWORD})\b{_AFTER}$"
+    rf"^[\W_]{{0,4}}(?i:the )?(?i:{_WORDS_EN}|(?:{_WORDS_RU})\w*|{_WORDS_OTHER}|[0-9]{{1,2}}(?:st|nd|rd"
+    rf"|th)) (?i:{_KEYWORD})\b{_AFTER}$"
 )
-_ROMAN_HEAD = re.compile(rf"^[\W_]{{0,3}}(?:§ ?)?(?P<number>{ROMAN})(?P<dot>[.)]?)[_=\]]{{0,2}}(?P<rest>(?:\s*[-–—:]\s*|\s+).*)?$")
+_ROMAN_HEAD = re.compile(
+    rf"^[\W_]{{0,3}}(?:§ ?)?(?P<number>{ROMAN})(?P<dot>[.)]?)[_=\]]{{0,2}}(?P<rest>(?:\s*[-–—:]\s*|\s+).*)?$"
+)
 _ROMAN_ALONE = re.compile(rf"^{ROMAN}\.?$")
 _SECTION_SIGN = re.compile(r"^[\W_]{0,2}§+ ?\d{1,4}\.?[_=]{0,2}(?P<rest>(?:\s|[-–—]).*)?$")
 _BARE = re.compile(r"^[-–—*_= ]{0,3}\d{1,3}\.?[-–—*_= ]{0,3}$")
@@ -66,18 +77,24 @@ _FORMULA = re.compile(r"[={}\\^$<>|+]|\d\.\d")
 _TURN_NAME = re.compile(r"^[A-ZА-ЯЁ]{2,12}[.:] ")
 _LETTER = re.compile(r"^[\W_]{0,3}[A-ZА-ЯЁ]\.?[\W_]{0,3}$")
 _NAMED = re.compile(
-    r"^[\W_]{0,4}(?i:(?:(?:the|an?|author['’]s|editor['’]s|translator['’]s|publisher['’]s|general|prefatory|introductory|biographical"
+    r"^[\W_]{0,4}(?i:(?:(?:the|an?|author['’]s|editor['’]s|translator['’]s|publisher['’]s|general|prefatory"
+    r"|introductory|biographical"
     r"|bibliographical|historical|preliminary|final|concluding|по|от)\s)*"
-    r"(?:preface|foreword|introduction|prologue|epilogue|conclusion|afterword|postscript|appendix|appendices|glossary|bibliography"
-    r"|dedication|advertisement|prelude|interlude|overture|finale|summary|argument|acknowledge?ments?|note|notes|remarks?|observations"
+    r"(?:preface|foreword|introduction|prologue|epilogue|conclusion|afterword|postscript|appendix|appendices"
+    r"|glossary|bibliography"
+    r"|dedication|advertisement|prelude|interlude|overture|finale|summary|argument|acknowledge?ments?|note|notes"
+    r"|remarks?|observations"
     r"|letter|chronology|vocabulary|addenda|errata|footnotes|references|to the (?:reader|teacher|pupil|student)s?"
-    r"|предисловие|введение|вступление|пролог|эпилог|заключение|послесловие|примечания|приложени[ея]|посвящение|автора|издателя|читателю"
-    r"|vorwort|einleitung|nachwort|anmerkungen|anhang|schluss|préface|avant-propos|avertissement|épilogue|notes|prólogo|introducción"
+    r"|предисловие|введение|вступление|пролог|эпилог|заключение|послесловие|примечания|приложени[ея]|посвящение"
+    r"|автора|издателя|читателю"
+    r"|vorwort|einleitung|nachwort|anmerkungen|anhang|schluss|préface|avant-propos|avertissement|épilogue|notes"
+    r"|prólogo|introducción"
     r"|epílogo|prefazione|introduzione)"
     r"(?:\s(?:to|of|by|for|on|and|zu|к|ко|des?|du)\s.{1,70}|\s(?:[a-z]|[ivx]{1,4}|\d{1,2})\b.{0,60})?)[.:]?[\W_]{0,4}$"
 )
 _SMALL_START = re.compile(r"^\s*[a-zа-яёà-ÿ]")
 _NO_TITLE_END = re.compile(r"[,;]$|[—–-]$")
+_SMALL_WORDS = ("of", "in", "by", "the", "and", "or", "on", "to", "a", "being", "with", "from")
 _SENTENCE = re.compile(r"[a-zа-яёà-ÿ0-9)][.!?]$")
 
 
@@ -109,7 +126,7 @@ def mark_headings(blocks: list[Block], titles: Mapping[str, int], cuts: Cuts) ->
 def _rank(block: Block, titles: Mapping[str, int]) -> tuple[str, int] | None:
     """(word of its kind, rank) of a block that is a heading by itself; rank 0 is for front and back matter."""
     flat = block.flat.translate(_NO_MARKS).strip()
-    if not flat or not flat[0].isalnum() and flat[0] not in "_*=§\"“«'‘(¿¡[~":
+    if not flat or (not flat[0].isalnum() and flat[0] not in "_*=§\"“«'‘(¿¡[~"):
         return None
     if (found := _NUMBERED.match(flat) or _ORDINAL.match(flat)) and _is_rest(found["rest"], flat):
         word = next(name for name, value in found.groupdict().items() if value and name != "rest")
@@ -117,7 +134,11 @@ def _rank(block: Block, titles: Mapping[str, int]) -> tuple[str, int] | None:
             return word if found.re is _NUMBERED else f"{word} by order", RANKS[word]
     if _SECTION_SIGN.match(flat) and len(flat) <= 100:
         return "section", RANKS["section"]
-    if _NAMED.match(flat) and (flat == flat.upper() or flat.istitle() or len(flat.split()) <= 8) and not _SMALL_START.match(flat):
+    if (
+        _NAMED.match(flat)
+        and (flat == flat.upper() or flat.istitle() or len(flat.split()) <= 8)
+        and not _SMALL_START.match(flat)
+    ):
         return "named", 0
     if titles and not block.front and not _NO_TITLE_END.search(flat) and not _SMALL_START.match(flat):
         name = norm(_MARK.sub("", flat))
@@ -127,7 +148,11 @@ def _rank(block: Block, titles: Mapping[str, int]) -> tuple[str, int] | None:
     if (found := _ROMAN_HEAD.match(flat)) and len(flat) < 100 and not _FORMULA.search(flat):
         rest = (found["rest"] or "").strip(" -–—:_")
         alone = len(block.lines) in (2, 3) and _ROMAN_ALONE.match(block.lines[0].strip()) and _like_a_title(rest)
-        if not rest or alone or (_is_rest(rest, flat) and (rest == rest.upper() or (found["dot"] and _like_a_title(rest)))):
+        if (
+            not rest
+            or alone
+            or (_is_rest(rest, flat) and (rest == rest.upper() or (found["dot"] and _like_a_title(rest))))
+        ):
             return "roman", 5
     return None
 
@@ -145,7 +170,10 @@ def _is_rest(rest: str | None, whole: str) -> bool:
 def _like_a_title(words: str) -> bool:
     """Whether most of the longer words begin with capitals, or there are few and no sentence ends with them."""
     long = [word for word in words.split() if len(word) > 3]
-    return not words.endswith(":") and (sum(word[0].isupper() for word in long) >= 0.6 * len(long) or (len(words.split()) <= 5 and not _SENTENCE.search(words)))
+    return not words.endswith(":") and (
+        sum(word[0].isupper() for word in long) >= 0.6 * len(long)
+        or (len(words.split()) <= 5 and not _SENTENCE.search(words))
+    )
 
 
 def _split_first_lines(blocks: list[Block], cuts: Cuts) -> list[Block]:
@@ -155,10 +183,21 @@ def _split_first_lines(blocks: list[Block], cuts: Cuts) -> list[Block]:
     split: list[Block] = []
     for block in blocks:
         first = block.lines[0].strip()
-        if len(block.lines) > 1 and not block.kind and len(first) <= 60 and (found := _NUMBERED.match(first)) and not found["section"]:
+        if (
+            len(block.lines) > 1
+            and not block.kind
+            and len(first) <= 60
+            and (found := _NUMBERED.match(first))
+            and not found["section"]
+        ):
             rest, second = found["rest"].strip(" .:-–—_"), block.lines[1].strip()
             plain = not rest or rest == rest.upper()
-            if plain and (len(block.lines) > 2 or len(second) > 60) and not second[:1].islower() and second != second.upper():
+            if (
+                plain
+                and (len(block.lines) > 2 or len(second) > 60)
+                and not second[:1].islower()
+                and second != second.upper()
+            ):
                 cuts.add("heading_lines", 1, 0)
                 split += [Block(block.lines[:1], block.gap), Block(block.lines[1:], 1)]
                 continue
@@ -189,7 +228,7 @@ def _settle_numbers(blocks: list[Block], words: dict[int, str], ranks: dict[int,
     """Roman numbers alone are chapters where nothing else is; letters of an alphabet are no numbers."""
     letters = [index for index, block in enumerate(blocks) if len(block.lines) == 1 and _LETTER.match(block.lines[0])]
     alphabet = [norm(blocks[index].lines[0]) for index in letters]
-    rises = sum(a < b for a, b in zip(alphabet, alphabet[1:], strict=False))
+    rises = sum(a < b for a, b in pairwise(alphabet))
     if len(set(alphabet)) >= 8 and rises >= 0.8 * (len(alphabet) - 1):
         for index in letters:
             words[index], ranks[index] = "letter", 4
@@ -201,7 +240,9 @@ def _settle_numbers(blocks: list[Block], words: dict[int, str], ranks: dict[int,
 
 def _add_sequences(blocks: list[Block], words: dict[int, str], ranks: dict[int, int]) -> None:
     """Numbers alone that count up from one, with text of a chapter's length between them."""
-    places = [i for i, block in enumerate(blocks) if not block.kind and len(block.lines) == 1 and _BARE.match(block.lines[0])]
+    places = [
+        i for i, block in enumerate(blocks) if not block.kind and len(block.lines) == 1 and _BARE.match(block.lines[0])
+    ]
     run: list[int] = []
     expected = 1
     for index in places:
@@ -228,12 +269,22 @@ def _settle_named(blocks: list[Block], words: dict[int, str], ranks: dict[int, i
 
 def _add_half_title(blocks: list[Block], words: dict[int, str], ranks: dict[int, int]) -> None:
     """The book's title where it stands again, between the introduction and the text."""
-    title = norm(blocks[0].lines[0]) if blocks else ""
     first = min(ranks, default=len(blocks))
-    for index in range(first + 1, len(blocks)):
-        block = blocks[index]
-        if not block.kind and len(block.lines) == 1 and index not in ranks and len(title) > 3 and norm(block.lines[0]) == title:
-            words[index], ranks[index] = "title", 4
+    if (
+        first == len(blocks)
+        or len(title := norm(blocks[0].lines[0])) < 4
+        or len(title) > 60
+        or _SENTENCE.search(blocks[0].flat)
+    ):
+        return
+    again = [
+        index
+        for index in range(first + 1, len(blocks))
+        if not blocks[index].kind and len(blocks[index].lines) == 1 and norm(blocks[index].lines[0]) == title
+    ]
+    for index in again if len(again) <= 2 else ():
+        words.setdefault(index, "title")
+        ranks.setdefault(index, 4)
 
 
 def _add_capitals(blocks: list[Block], ranks: dict[int, int], titled_by: set[int]) -> None:
@@ -256,7 +307,9 @@ def _add_capitals(blocks: list[Block], ranks: dict[int, int], titled_by: set[int
             continue
         if sum(letter.isalpha() for letter in flat) < 4 or _FORMULA.search(flat) or names[flat[:3]] > 3:
             continue
-        if following.kind != "illustration" and (following.kind or following.text == following.text.upper() or following.chars < 60):
+        if following.kind != "illustration" and (
+            following.kind or following.text == following.text.upper() or following.chars < 60
+        ):
             continue
         found.append(index)
     body = sum(block.chars for block in blocks)
@@ -307,7 +360,7 @@ def _title_below(number: Block, title: Block, text: Block, titles: Mapping[str, 
     if len(title.lines) > 3 or title.chars > 140:
         return ""
     below = title.flat
-    if len(below) < 4:
+    if below.casefold() in _SMALL_WORDS:
         return ""
     known = norm(below) in titles
     capitals = below == below.upper() and below != below.lower()

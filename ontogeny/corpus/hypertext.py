@@ -27,6 +27,7 @@ _UNSEEN = (
     "svg",
     "object",
 )
+_TORN = re.compile(r"<(?=[^<>]*(?:<|\Z))")
 _PROLOGUE = re.compile(r"<\?xml[^<>]*>|<!doctype[^<>]*>", re.IGNORECASE)
 _INLINE = re.compile(
     r"</?(?:font|i|em|u|s|a|tt|small|big|span|del|ins|mark|abbr|acronym|cite|summary|label|nobr)\b[^<>]*>",
@@ -57,12 +58,13 @@ _CONTAINER = re.compile(
 _FLAT = re.compile(r"</?(?!(?:p|h[1-6]|pre|br|hr|img|sup|sub|li|body|html)\b)[a-z][^<>]*>", re.IGNORECASE)
 _PASSWORD = re.compile(r"""<input\b[^<>]*type\s*=\s*["']?password""", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
+_PARAGRAPH, _END = re.compile(r"<p\b[^<>]*>", re.IGNORECASE), re.compile(r"</p\s*>", re.IGNORECASE)
 _BR = re.compile(r"<br\b[^<>]*>", re.IGNORECASE)
 
 
 def tidied(html: str, keep_bold: bool = False) -> str:
     """HTML without head, inline marks and layout tables; notes and page numbers marked as [1] and [Pg 1]."""
-    html = _PROLOGUE.sub("", html)
+    html = _PROLOGUE.sub("", _TORN.sub("&lt;", without_comments(html)))
     for name in _UNSEEN:
         html = replaced(html, name, lambda _: "")
     html = _NOTE_MARK.sub(lambda found: f"[{found[1] or found[2] or found[3]}]", html)
@@ -75,7 +77,19 @@ def tidied(html: str, keep_bold: bool = False) -> str:
     if "<t" in html or "<T" in html:
         html = _without_layout_tables(html)
     html = _BR.sub(BREAK, html.replace("\\", BACKSLASH))
-    return _FLAT.sub("<p>", html) if _depth(html) > MAX_DEPTH else html
+    if _depth(html) > MAX_DEPTH:
+        html = _FLAT.sub("</p><p>", html)
+    return _PARAGRAPH.sub(r"</p>\g<0>", html) if len(_PARAGRAPH.findall(html)) > len(_END.findall(html)) else html
+
+
+def without_comments(text: str) -> str:
+    """A text without its <!-- comments -->; one that is never closed stays. Linear in the text."""
+    pieces: list[str] = []
+    at = 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start)) >= 0:
+        pieces.append(text[at:start])
+        at = end + 3
+    return "".join([*pieces, text[at:]])
 
 
 def is_login_form(html: str, text: str) -> bool:
@@ -89,7 +103,7 @@ def plain_text(html: str) -> str:
 
 
 def replaced(html: str, name: str, told: Callable[[str], str]) -> str:
-    """HTML in which each element of a name is replaced; of one that is never closed the tag goes. Linear in the text."""
+    """HTML in which each element of a name is replaced; of one never closed the tag goes. Linear in the text."""
     pieces: list[str] = []
     at = 0
     ends = re.compile(rf"</{name}\s*>", re.IGNORECASE)
@@ -154,7 +168,7 @@ def _unwrapped(html: str, tags: list[re.Match[str]], layout: set[int]) -> str:
         if name == "table" and not tag[1]:
             stack.append(index in layout)
         if name in _IN_TABLE and stack and stack[-1]:
-            pieces += [html[at : tag.start()], "\n<p>\n"]
+            pieces += [html[at : tag.start()], "\n</p><p>\n"]
             at = tag.end()
         if name == "table" and tag[1] and stack:
             stack.pop()

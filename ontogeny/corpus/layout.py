@@ -12,7 +12,7 @@ import numpy as np
 
 from ontogeny.scenes.shape import NARRATOR, SPANS
 
-VERSION = 1
+VERSION = 2
 NO_TARGET = 255
 MAX_ROLES = 30
 PASSAGE, SCENE = 0, 1

@@ -18,12 +18,29 @@ _LIST = re.compile(r"^\s*(?:[*+•·-]|\(?(?P<mark>\d{1,3}|[a-zа-я])[.)])\s+\S
 _SENTENCE_END = re.compile(r"[.!?…:;][\"'”’»)\]_]*$")
 _FULL_STOP = re.compile(r"[.!?…][\"'”’»)\]_]*$")
 _CODE = re.compile(
-    r"^\s*(?:>>> |\$ |#include|def \w+\(|class \w+[:(]|import \w|from \w+ import|return\b.*;|function \w|</?\w+[^<>]*>\s*$|\}|\\begin\{|\\end\{)"
+    r"^\s*(?:>>> |\$ |#include|def \w+\(|class \w+[:(]|import \w|from \w+ import|return\b.*;|function \w"
+    r"|</?\w+[^<>]*>\s*$|\}|\\begin\{|\\end\{)"
     r"|[\w)\]]\s*\{\s*$|[)\]=]\s*;\s*$|=\s*[\w.]+;\s*$|^\s*[\w.]+\s*=\s*[\w.]+\(.*\)$"
 )
-_MATH = re.compile(r"^\s*(?:\\\[|\$\$|\\begin\{|\\\()|\\\\\s*$|\\\]\s*$")
+_MATH = re.compile(r"^\s*(?:\\\[|\$\$|\\begin\{)")
 _CODE_SIGN = re.compile(r"[`~\\${}(;#<>]|^\s*(?:import|from) \w", re.MULTILINE)
-_CODE_STARTS = (">>> ", "$ ", "#include", "def ", "class ", "import ", "from ", "return", "function ", "<", "}", "\\begin", "\\end")
+_CODE_STARTS = (
+    ">>> ",
+    "$ ",
+    "#include",
+    "def ",
+    "class ",
+    "import ",
+    "from ",
+    "return",
+    "function ",
+    "<",
+    "}",
+    "\\begin",
+    "\\end",
+)
+_FORMULA_OPENS = re.compile(r"\\\[|\\begin\{")
+_FORMULA_CLOSES = re.compile(r"\\\]|\\end\{")
 _WORDS = re.compile(r"[^\W\d_]{4,}")
 _SUSPENDED = re.compile(r"(?:and|or|to|nor|und|oder|bis|et|ou|и|или)\b")
 _OPENING = " \t\"'“‘«([_=„"
@@ -54,14 +71,14 @@ def surely_wrapped(lines: list[str]) -> bool:
     """Whether a block is prose by itself: wide, each break forced, its lines going on with small letters.
 
     It looks at nothing but the block, so that what it leaves it will always leave."""
-    found = measure(lines)
-    if found.count < 2 or not found.even:
+    if len(lines) < 2 or not (found := measure(lines)).even:
         return False
     if found.count == 2:
         return found.small == 1 and len(lines[0]) >= MIN_WRAP_CHARS - 5
-    if found.width >= MIN_WRAP_CHARS and found.small >= 0.5 * (found.count - 1):
-        if found.free(lines, found.width) <= max(1, MAX_FREE_BREAKS_FRAC * (found.count - 1)):
-            return True
+    allowed = max(1, MAX_FREE_BREAKS_FRAC * (found.count - 1))
+    wide = found.width >= MIN_WRAP_CHARS and found.small >= 0.5 * (found.count - 1)
+    if wide and found.free(lines, found.width) <= allowed:
+        return True
     return found.small >= 0.7 * (found.count - 1) and sum(map(len, lines)) >= 26 * found.count
 
 
@@ -83,7 +100,7 @@ def kept_kind(lines: list[str]) -> str | None:
     if _CODE_SIGN.search(text):
         if lines[0].lstrip().startswith(("```", "~~~")):
             return "code"
-        if ("\\" in text or "$$" in text) and sum(bool(_MATH.search(line)) for line in lines) >= max(1, 0.3 * count):
+        if ("\\" in text or "$$" in text) and any(_MATH.match(line) for line in lines):
             return "code"
         near = [line for line in lines if line[-1] in ";{}>)" or line.lstrip().startswith(_CODE_STARTS)]
         if len(near) >= max(2, 0.4 * count) and sum(bool(_CODE.search(line)) for line in near) >= max(2, 0.4 * count):
@@ -138,7 +155,10 @@ def join_items(lines: list[str], kind: str) -> list[str]:
             items[-1].append(line)
         else:
             items.append([line])
-    return [item[0] if len(item) == 1 else item[0][: len(item[0]) - len(item[0].lstrip())] + join_lines(item) for item in items]
+    return [
+        item[0] if len(item) == 1 else item[0][: len(item[0]) - len(item[0].lstrip())] + join_lines(item)
+        for item in items
+    ]
 
 
 def join_lines(lines: list[str]) -> str:
@@ -153,6 +173,23 @@ def join_lines(lines: list[str]) -> str:
             tied = False
         joined.append(bare if tied else " " + bare)
     return "".join(joined)
+
+
+def join_around_formulas(lines: list[str]) -> list[str]:
+    """Prose with displayed formulas in it: the formulas keep their lines, the wrapped lines between them are joined."""
+    joined: list[str] = []
+    run: list[str] = []
+    depth = 0
+    for line in lines:
+        opened = len(_FORMULA_OPENS.findall(line))
+        if depth or opened or _MATH.match(line):
+            joined += [join_lines(run)] if surely_wrapped(run) else run
+            run = []
+            joined.append(line)
+            depth = max(0, depth + opened - len(_FORMULA_CLOSES.findall(line)))
+        else:
+            run.append(line)
+    return joined + ([join_lines(run)] if surely_wrapped(run) else run)
 
 
 def dedent(lines: list[str]) -> list[str]:

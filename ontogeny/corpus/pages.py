@@ -9,12 +9,14 @@ from itertools import pairwise
 from ontogeny.corpus.blocks import Cuts, norm
 
 _MARK = re.compile(
-    r"\[(?:[Pp]g\.?|[Pp]age|PAGE|pp?\.|[Сс]тр\.|с\.|Seite|S\.|página) ?(?:\{?[0-9]{1,4}[a-z]?\}?|[ivxlcdm]{1,8}|[IVXLCDM]{1,8})\]"
+    r"\[(?:[Pp]g\.?|[Pp]age|PAGE|pp?\.|[Сс]тр\.|с\.|Seite|S\.|página) ?(?:\{?[0-9]{1,4}[a-z]?\}?|[ivxlcdm]{1,8}"
+    r"|[IVXLCDM]{1,8})\]"
 )
 _MARK_SIGNS = ("[P", "[p", "[С", "[с", "[S")
 _BRACED = re.compile(r"(?<![\w^_$\\}])\{([0-9]{1,4}|[ivxlc]{1,7})\}(?![\w^_$])")
 _ALONE = re.compile(
-    r"[ \t]*+(?:(?P<named>(?:page|pg\.?|p\.|seite|стр\.?|страница) ?)|[-–—=*~\[({<]{1,2} ?)?+(?P<number>[0-9]{1,4}|[ivxlcdm]{1,7})"
+    r"[ \t]*+(?:(?P<named>(?:page|pg\.?|p\.|seite|стр\.?|страница) ?)"
+    r"|[-–—=*~\[({<]{1,2} ?)?+(?P<number>[0-9]{1,4}|[ivxlcdm]{1,7})"
     r"(?: ?[-–—=*~\])}>]{1,2}| ?\.)?[ \t]*+$",
     re.IGNORECASE,
 )
@@ -36,7 +38,7 @@ def cut_pages(text: str, cuts: Cuts) -> str:
     """A text without page numbers, running heads and divided words. Lines have no space at their end."""
     if cuts.on("page_number"):
         text = _cut_marks(text, cuts)
-    lines = text.split("\n")
+    lines: list[str | None] = list(text.split("\n"))
     numbers = _page_numbers(lines)
     heads = _running_heads(lines, numbers) if cuts.on("running_head") else set()
     doomed = heads | (set(numbers) if cuts.on("page_number") else set())
@@ -44,8 +46,10 @@ def cut_pages(text: str, cuts: Cuts) -> str:
         for index in sorted(doomed):
             rule = "running_head" if index in heads else "page_number"
             cuts.add(rule, 1, len(lines[index]) + 1, lines[index])
-        kept = ("\x0c" if line.startswith("\x0c") and i in doomed else line for i, line in enumerate(lines))
-        text = "\n".join(line for i, line in enumerate(kept) if i not in doomed or line)
+            if _in_sentence(lines, index):
+                _close_up(lines, index)
+            lines[index] = "\x0c" if lines[index].startswith("\x0c") else None
+        text = "\n".join(line for line in lines if line is not None)
     if cuts.on("hyphenation") and _LINE_END_HYPHEN.search(text):
         text = _join_words(text, cuts)
     return text
@@ -126,11 +130,20 @@ def _longest_rise(found: list[tuple[int, int, bool]]) -> list[int]:
     return chain[::-1]
 
 
-def _in_sentence(lines: list[str], index: int) -> bool:
+def _in_sentence(lines: list[str | None], index: int) -> bool:
     """Whether the text around a line runs on: the nearest line above is open, the nearest below begins small."""
     above = next((line for line in reversed(lines[max(0, index - 4) : index]) if line), "")
     below = next((line for line in lines[index + 1 : index + 5] if line), "").lstrip()
     return bool(_OPEN_END.search(above)) and below[:1].islower()
+
+
+def _close_up(lines: list[str | None], index: int) -> None:
+    """Removes the blank lines about a line that stands in mid-sentence."""
+    for places in (range(index - 1, max(-1, index - 4), -1), range(index + 1, min(len(lines), index + 4))):
+        for place in places:
+            if lines[place]:
+                break
+            lines[place] = None
 
 
 def _running_heads(lines: list[str], numbers: list[int]) -> set[int]:
@@ -142,11 +155,12 @@ def _numbered_heads(lines: list[str]) -> set[int]:
     """`12 THE TITLE`, `THE TITLE 13`: the same words with numbers that rise."""
     groups: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for index, line in enumerate(lines):
-        if 4 < len(line) <= MAX_HEAD_CHARS and (line[-1].isdigit() or line.lstrip("\x0c \t")[:1].isdigit()):
-            if found := _NUMBERED.match(line.lstrip("\x0c")):
-                head = norm(found["head"] or found["head2"])
-                if any(letter.isalpha() for letter in head):
-                    groups[head].append((index, int(found["left"] or found["right"])))
+        if not 4 < len(line) <= MAX_HEAD_CHARS or not (line[-1].isdigit() or line.lstrip("\x0c \t")[:1].isdigit()):
+            continue
+        found = _NUMBERED.match(line.lstrip("\x0c"))
+        head = norm(found["head"] or found["head2"]) if found else ""
+        if found and any(letter.isalpha() for letter in head):
+            groups[head].append((index, int(found["left"] or found["right"])))
     doomed: set[int] = set()
     for places in groups.values():
         rises = sum(0 < b - a <= 60 for (_, a), (_, b) in pairwise(places))

@@ -16,7 +16,8 @@ HELD_OUT_FRAC = 0.05
 MIN_PASSAGES_TO_HOLD_OUT = 8
 SPLITS = ("test", "gate", "search")
 DEALT = ("test", "gate", "test", "search")  # what is reported gets most
-_CLOSED = re.compile(r"[.!?…][\"'”’»)\\]_*=]*\s*\Z")
+_OPEN = re.compile(r"[,;:—–-]\s*\Z")
+_CLOSED = re.compile(r"[.!?…][\"'”’»)\]_*=]*\s*\Z")
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,11 @@ def make_passages(text: str, starts: Sequence[int]) -> list[Passage]:
 
 def may_end(text: str, end: int, chars: int) -> bool:
     """Whether a passage of so many characters may end behind the paragraph that ends at `end`."""
-    if chars > OPEN_CHARS:
+    if chars > OPEN_CHARS or _CLOSED.search(text, max(0, end - 8), end):
         return True
     if text[end : end + 1].islower():
         return False
-    return chars > 3 * TARGET_CHARS or bool(_CLOSED.search(text, max(0, end - 8), end))
+    return chars > LONG_PARAGRAPH_CHARS and not _OPEN.search(text, max(0, end - 4), end)
 
 
 def hold_out(passages: list[Passage], fingerprint: str) -> list[int]:

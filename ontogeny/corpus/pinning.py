@@ -29,7 +29,7 @@ def lock_genome(loaded: LoadedGenome, out: Path, tell: Callable[[str], None]) ->
     slots = choose_books(loaded.genome, loaded.library)
     library = loaded.library
     entries = [library.entries[book] for book in _books_in_order(loaded, slots)]
-    fetch_books(entries, library.root, lambda one, done, of: tell(f"fetch: {one.id}, {one.source} ({done + 1}/{of})"))
+    fetch_books(entries, lambda one, done, of: tell(f"fetch: {one.id}, {one.source} ({done + 1}/{of})"))
     books: dict[str, PinnedBook] = {}
     faults: list[Fault] = []
     for entry in entries:

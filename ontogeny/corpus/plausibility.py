@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import islice
 
 WESTERN = ("cp1252", "mac_roman", "cp850", "iso8859_15", "cp437")
 CENTRAL = ("cp1250", "iso8859_2", "cp852", "mac_latin2")
@@ -38,7 +39,7 @@ LETTERS = {
     **dict.fromkeys(("hr", "sl", "bs"), "čćđšž"),
 }
 _ALL = frozenset("".join(LETTERS.values()))
-_HIGH = re.compile("(?s)(?=(.?)([^\x00-\x7f])(.?))")
+_HIGH = re.compile("[^\x00-\x7f]")
 _OPEN, _CLOSE = "“‘„«‚‹", "”’»›"
 _DASHES = "—–…\xa0"
 _COMMON = "éèêàâçæœôöüäßïñáóÆŒÉÖÜÄąęłśżčěřšžőűășțğıİş"
@@ -50,7 +51,8 @@ MAX_MARKED = 4000
 def plausibility(text: str, language: str) -> float:
     """The mean mark of the characters beside ASCII; 0 where there are none."""
     letters = LETTERS.get(language, LETTERS[""])
-    marks = [_mark(*found, letters) for found in _HIGH.findall(text)[:MAX_MARKED]]
+    places = [found.start() for found in islice(_HIGH.finditer(text), MAX_MARKED)]
+    marks = [_mark(text[at - 1 : at], text[at], text[at + 1 : at + 2], letters) for at in places]
     return sum(marks) / len(marks) if marks else 0.0
 
 
@@ -62,7 +64,7 @@ def _mark(before: str, char: str, after: str, letters: str) -> float:
     if char in _CLOSE:
         return 1.0 if before and not before.isspace() else 0.3 if after.isalpha() else -1.0
     if char in _DASHES:
-        return 1.0 if char != "\xa0" else 0.1
+        return 1.0 if char != "\xa0" else 0.35 if after else 0.0
     if char in "£€¢¥":
         return 1.0 if after.isdigit() or before.isdigit() or after == "$" else 0.0
     if char == "°":

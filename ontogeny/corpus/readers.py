@@ -112,7 +112,7 @@ def _kind_inside(name: str, content: bytes) -> str | None:
     alien = next((told for magic, told in _MAGIC if content.startswith(magic)), None)
     if content[60:68] == b"BOOKMOBI":
         alien = "a Kindle book"
-    if content.startswith(b"PK\x03\x04"):
+    if content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         names = {member.name for member in members(content, name)}
         if "META-INF/container.xml" in names:
             return "epub"

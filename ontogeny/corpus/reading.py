@@ -229,7 +229,7 @@ class StageWriter:
         reading.tokens += self.loss_tokens - before
 
     def _coded(self, book: OpenBook, indices: Sequence[int], steps: Sequence[list[_Step]]) -> Iterator[np.ndarray]:
-        """The ids of every range of the steps, in order: the one place where a book's text is encoded, unless a store holds the passage.
+        """The ids of every range of the steps, in order: of a store, or encoded here and nowhere else.
 
         `indices` are the passages that the steps were cut from; a passage that bears no scene is one step, whole."""
         whole = [book.tokens is not None and len(one) == 1 and one[0].placed is None for one in steps]

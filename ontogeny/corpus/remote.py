@@ -29,6 +29,7 @@ from ontogeny.corpus.fetch import (
     cache_folder,
     cached,
     fetched,
+    held,
 )
 
 MIRROR = "https://aleph.pglaf.org"  # Project Gutenberg's own; its website is for people, and blocks programs
@@ -74,7 +75,8 @@ def remote_file(source: str, sha256: str | None) -> Path:
     if source.startswith("hf:"):
         with disk_faults(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            return write_atomic(folder / ROWS, dataset_rows(source, None))
+            with held(folder / ".lock"):
+                return cached(folder) or write_atomic(folder / ROWS, dataset_rows(source, None))
     return fetched(source.partition("#")[0], folder, sha256=sha256)
 
 

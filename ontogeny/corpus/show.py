@@ -7,12 +7,12 @@ from typing import Any
 
 from ontogeny.core.cleaning import RULES
 from ontogeny.core.errors import Fault, LibraryError, closest
+from ontogeny.core.hashes import sha256_hex
 from ontogeny.core.library import Library
 from ontogeny.core.units import counted
 from ontogeny.corpus.clean import clean
 from ontogeny.corpus.passages import hold_out, make_passages
 from ontogeny.corpus.sources import read_source
-from ontogeny.core.hashes import sha256_hex
 
 SHOWN_PASSAGES, SHOWN_PASSAGE_CHARS = 3, 400
 
@@ -87,5 +87,9 @@ def describe(shown: dict[str, Any]) -> str:
     for number, passage in enumerate(shown["first_passages"], 1):
         text = passage.strip()
         short = text if len(text) <= SHOWN_PASSAGE_CHARS else text[:SHOWN_PASSAGE_CHARS].rstrip() + " ..."
-        lines += ["", f"passage {number}: {len(passage)} characters", *(f"  {line}".rstrip() for line in short.split("\n"))]
+        lines += [
+            "",
+            f"passage {number}: {len(passage)} characters",
+            *(f"  {line}".rstrip() for line in short.split("\n")),
+        ]
     return "\n".join(lines)

@@ -81,7 +81,7 @@ def source_digest(entry: Entry, root: Path) -> str:
     return raw_files(entry, root)[1]
 
 
-def fetch_books(entries: Iterable[Entry], root: Path, tell: Callable[[Entry, int, int], None]) -> None:
+def fetch_books(entries: Iterable[Entry], tell: Callable[[Entry, int, int], None]) -> None:
     """Brings what of some books is not on this machine yet, one after another; `tell(book, done, of)` before each.
 
     Raises: LibraryError with the faults of all; without a connection, at once, with one for all that is missing."""
@@ -89,22 +89,18 @@ def fetch_books(entries: Iterable[Entry], root: Path, tell: Callable[[Entry, int
     faults: list[Fault] = []
     for done, entry in enumerate(missing):
         tell(entry, done, len(missing))
+        _check_source(entry)
         try:
-            raw_files(entry, root)
-        except OfflineError as problem:
-            (fault,) = problem.faults
-            if left := len(missing) - done - 1:
-                more = f"{fault.what.rstrip('.')}; {left} more book(s) are not here either."
-                fault = replace(fault, what=more)
-            raise OfflineError([*faults, fault]) from problem
-        except LibraryError as problem:
-            faults += problem.faults
+            remote_file(entry.source, entry.sha256)
+        except FetchProblem as problem:
+            fault, left = _fetch_fault(entry, problem), len(missing) - done - 1
+            if isinstance(problem, Unreachable) and left:
+                fault = replace(fault, what=f"{fault.what.rstrip('.')}; {left} more book(s) are not here either.")
+            faults.append(fault)
+            if isinstance(problem, Unreachable):
+                break
     if faults:
         raise LibraryError(faults)
-
-
-class OfflineError(LibraryError):
-    """A book is not on this machine, and there is no connection to fetch it."""
 
 
 def _place(entry: Entry) -> tuple[str, str]:
@@ -150,26 +146,29 @@ def _read_all(entry: Entry, root: Path) -> list[RawFile]:
             "file:PATH, package:DIST/PATH, https://..., gutenberg:ID or hf:DATASET#SPLIT",
             "write one of them",
         )
-    if fault := source_fault(entry.source, pinned=entry.sha256 is not None):
-        raise _fault(entry, f"has a source that cannot be read: {fault.what}", fault.got, fault.expected, fault.fix)
+    _check_source(entry)
     try:
         if is_remote(entry.source):
             file = remote_file(entry.source, entry.sha256)
             return _read_raw(entry, [(file.name, file)])
         _check_links(entry, root.resolve(), _inside(entry, root, path.partition(":")[0]).rglob("*"))
         return [RawFile(ROWS, root / path, dataset_rows(entry.source, root))]
-    except Unreachable as problem:
-        place = told_place(entry.source)
-        fault = _fault(
-            entry,
-            problem.what,
-            problem.got,
-            f"{problem.expected}, or the file at {place}",
-            "go online; or put the file there, with the suffix of its kind; or name it with a `file:` source",
-        )
-        raise OfflineError(fault.faults) from None
     except FetchProblem as problem:
-        raise _fault(entry, problem.what, problem.got, problem.expected, problem.fix) from None
+        raise LibraryError(_fetch_fault(entry, problem)) from None
+
+
+def _check_source(entry: Entry) -> None:
+    if fault := source_fault(entry.source, pinned=entry.sha256 is not None):
+        raise _fault(entry, f"has a source that cannot be read: {fault.what}", fault.got, fault.expected, fault.fix)
+
+
+def _fetch_fault(entry: Entry, problem: FetchProblem) -> Fault:
+    """Why a book was not fetched; without a connection, where to bring it."""
+    expected, fix = problem.expected, problem.fix
+    if isinstance(problem, Unreachable):
+        expected = f"{expected}, or the file at {told_place(entry.source)}"
+        fix = "go online; or put the file there, with the suffix of its kind; or name it with a `file:` source"
+    return _fault(entry, problem.what, problem.got, expected, fix).faults[0]
 
 
 def _render(entry: Entry, raw: list[RawFile], path: str, query: str) -> Reading:

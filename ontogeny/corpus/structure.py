@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ontogeny.corpus.blocks import Block, Cuts, closing_bracket
 from ontogeny.corpus.lines import (
     dedent,
     has_long_line,
+    join_around_formulas,
     join_items,
     join_lines,
     kept_kind,
@@ -21,13 +23,49 @@ from ontogeny.corpus.lines import (
 from ontogeny.corpus.pages import cut_marks
 
 KINDS = ("prose", "verse", "dialogue", "question", "answer", "table", "list", "code", "heading", "note", "illustration")
-_ILLUSTRATION = re.compile(r"^\s*\[_?(?:Illustration|Illustrations|Frontispiece|Figure|Fig\.|Figures|Plate|Map|Иллюстрация|Рис\.|Abbildung)\b", re.I)
-_NOTE = re.compile(r"^\s*(?:\[(?:Footnote|Note|Endnote|Сноска|Примечание|Fußnote|Note de)\b|\[(?:\d{1,4}|[A-Z*†‡])\]\s|\(\d{1,3}\)\s.{0,3}$)", re.I)
+_ILLUSTRATION = re.compile(
+    r"^\s*\[_?(?:Illustration|Illustrations|Frontispiece|Figure|Fig\.|Figures|Plate|Map|Иллюстрация|Рис\.|Abbildung)\b",
+    re.I,
+)
+_NOTE = re.compile(
+    r"^\s*(?:\[(?:Footnote|Note|Endnote|Сноска|Примечание|Fußnote|Note de)\b|\[(?:\d{1,4}|[A-Z*†‡])\]\s"
+    r"|\(\d{1,3}\)\s.{0,3}$)",
+    re.I,
+)
 _EMPTY = re.compile(r"\[(?:Illustration|ILLUSTRATION|Иллюстрация)s?[:.]? ?\]")
 _FOOTNOTE = re.compile(r"\[(?:Footnote|Сноска)\b", re.IGNORECASE)
 _BRACKETS = re.compile(r"[\[\]]")
-_TURN = re.compile(r"^(?:[—–]\s?[\w«\"„(¡¿]|(?P<caps>[A-ZА-ЯЁ][A-ZА-ЯЁ'’. -]{1,28})[.:]\s+\S|(?P<name>[A-ZА-ЯЁ][\w'’]+(?: [A-ZА-ЯЁ][\w'’]+){0,2})(?P<mark>[.:])\s+\S)")
-_NOT_NAMES = {"note", "fig", "figure", "no", "yes", "example", "remark", "chapter", "table", "illustration", "question", "answer", "step", "well", "see", "oh", "ah", "nb", "ps", "exercise", "problem", "proof", "theorem", "fact", "case"}
+_TURN = re.compile(
+    r"^(?:[—–]\s?[\w«\"„(¡¿]|(?P<caps>[A-ZА-ЯЁ][A-ZА-ЯЁ'’. -]{1,28})[.:]\s+\S"
+    r"|(?P<name>[A-ZА-ЯЁ][\w'’]+(?: [A-ZА-ЯЁ][\w'’]+){0,2})(?P<mark>[.:])\s+\S)"
+)
+_NOT_NAMES = {
+    "note",
+    "fig",
+    "figure",
+    "no",
+    "yes",
+    "example",
+    "remark",
+    "chapter",
+    "table",
+    "illustration",
+    "question",
+    "answer",
+    "step",
+    "well",
+    "see",
+    "oh",
+    "ah",
+    "nb",
+    "ps",
+    "exercise",
+    "problem",
+    "proof",
+    "theorem",
+    "fact",
+    "case",
+}
 _QUESTION = re.compile(r"^(?:\d{1,4}\.? )?(?:Q|Question|Quest|Вопрос|В)\.?(?: ?\d{1,4})?[.:)]\s+\S", re.I)
 _ANSWER = re.compile(r"^(?:\d{1,4}\.? )?(?:A|Answer|Ans|Ответ|О)\.?(?: ?\d{1,4})?[.:)]\s+\S", re.I)
 _NUMBERED_QUESTION = re.compile(r"^(?:\(?\d{1,4}[.)]|\d{1,4}\s)\s*\S[^?]{0,400}\?[\"'”’]?$")
@@ -104,7 +142,7 @@ def _shape(block: Block) -> tuple[str | None, bool, int]:
 
 
 def _paragraphs(block: Block, kept: str | None, sure: bool, wrap_chars: int, cuts: Cuts) -> list[Paragraph]:
-    """A block with its line breaks settled. `wrap_chars`: at which width the book's prose is wrapped, 0 where none is."""
+    """A block with its line breaks settled. `wrap_chars`: where the book's prose is wrapped, 0 where none is."""
     lines = block.lines
     if block.kind == "heading":
         return [Paragraph(block.text, "heading", block.depth)]
@@ -120,10 +158,16 @@ def _paragraphs(block: Block, kept: str | None, sure: bool, wrap_chars: int, cut
     lines = _without_margin(lines, cuts)
     if kept in ("list", "dialogue") and cuts.on("hard_wrap"):
         items = join_items(lines, kept)
-        cuts.add("hard_wrap", len(lines) - len(items), sum(map(len, lines)) + len(lines) - sum(map(len, items)) - len(items))
+        cuts.add(
+            "hard_wrap", len(lines) - len(items), sum(map(len, lines)) + len(lines) - sum(map(len, items)) - len(items)
+        )
         if not kind and has_long_line(items) and cuts.on("paragraph_lines"):
             return [Paragraph("\n".join(run), kept) for run in runs_of(items)]
         lines = items
+    if kept == "code" and cuts.on("hard_wrap"):
+        whole = join_around_formulas(lines)
+        cuts.add("hard_wrap", len(lines) - len(whole), 0)
+        lines = whole
     text = "\n".join(lines)
     kind = kind or kept or ("prose" if text == text.upper() else "verse")
     if kind != "verse" or not cuts.on("long_verse"):
@@ -233,7 +277,7 @@ def _name_catechism(paragraphs: list[Paragraph]) -> None:
     """Numbered questions, each with an answer that asks nothing."""
     pairs = [
         (a, b)
-        for a, b in zip(paragraphs, paragraphs[1:], strict=False)
+        for a, b in pairwise(paragraphs)
         if a.kind in ("prose", "list") and b.kind == "prose" and len(a.text) < 500 and _NUMBERED_QUESTION.match(a.text)
         and not b.text.endswith("?") and not _NUMBERED_QUESTION.match(b.text) and not b.text[:1].isdigit()
     ]  # fmt: skip

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ontogeny.corpus.hypertext import without_comments
+
 SPEAKER_KEYS = ("role", "speaker", "from", "author", "sender", "user", "name")
 WORDS_KEYS = ("content", "text", "value", "message", "parts")
 TURNS_KEYS = ("chat_messages", "messages", "conversations", "conversation", "turns", "dialogue", "dialog")
@@ -30,7 +32,6 @@ USUAL_CALLOUTS = (
 _CALLOUT = re.compile(r"^>[ \t]*\[!([\w-]{1,40})\][+-]?[ \t]*(?:\*\*(.{1,80}?)\*\*)?(.*)$")
 _DATED = re.compile(r"^\s*[-–—|,(@]*\s*(?:at |on )?\d{1,4}[./:-]\d")
 _DATE = re.compile(r"\s*[-–—|,(@]+\s*\d{1,4}[./:-]\d.*$")
-_COMMENT = re.compile(r"<!--(?:(?!-->).){0,2000}-->", re.DOTALL)
 _WIKI = re.compile(r"\[\[(?:[^\[\]|\n]{1,200}\|)?([^\[\]|\n]{1,200})\]\]")
 _BOLD_LINE = re.compile(r"^\*\*([^*\n]+)\*\*[ \t]*$", re.MULTILINE)
 _MARKS = re.compile(r"^(?:#{1,6} +|[-*_]{3,}[ \t]*$)", re.MULTILINE)
@@ -197,7 +198,7 @@ def from_callouts(text: str) -> str | None:
     """A note whose speakers stand in callouts (`>[!nexus_user] **User** - 18.07.2025`) as a play, else None."""
     if "[!" not in text:
         return None
-    lines = _COMMENT.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
+    lines = without_comments(text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
     if sum(_speaker_of(line) is not None for line in lines) < 2:
         return None
     blocks: list[str] = []

@@ -78,7 +78,10 @@ def connective_of(sentence: str, language: str) -> str | None:
 def _patterns(language: str) -> tuple[re.Pattern, re.Pattern]:
     words = "|".join(re.escape(word) for word in TABLES[language].connectives)
     strong = "|".join(re.escape(word) for word in TABLES[language].connectives if len(word) > 3)
-    return (re.compile(rf"(?:[—–] )?[\"'“‘«„(]*({words})\b", re.IGNORECASE), re.compile(rf"[,;:][ \n]({strong})\b", re.IGNORECASE))
+    return (
+        re.compile(rf"(?:[—–] )?[\"'“‘«„(]*({words})\b", re.IGNORECASE),
+        re.compile(rf"[,;:][ \n]({strong})\b", re.IGNORECASE),
+    )
 
 
 def linking_sentences(paragraph: str, language: str, any_sentence: bool = False) -> list[tuple[Sentence, ...]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +40,13 @@ def write_catalogue(titles: Path, out: Path = CATALOGUE) -> None:
     sections = YAML(typ="safe", pure=True).load(SECTIONS.read_text("utf-8"))
     mended = sections.pop("titles")
     authors = {number: name for name, numbers in sections.pop("authors").items() for number in numbers}
-    books = [(number, mended.get(number, title)) for number, title in read_titles(titles)]
+    books = {number: mended.get(number, title) for number, title in read_titles(titles)}
+    met: set[str] = set()
     lines = [HEAD]
     for stage, names in sections.items():
         lines.append(f"\n  # {stage}\n")
-        for name, section in names.items():
-            for number, title in taken(section, books, f"{stage}/{name}"):
+        for section in names.values():
+            for number, title in taken(section, books, met):
                 author = authors.pop(number, section.get("author", "unknown"))
                 lines.append(entry(number, title, author, stage, section))
     assert not authors, f"authors of books that no section takes: {authors}"
@@ -83,28 +83,27 @@ def worded(slug: str) -> str:
     return text
 
 
-def taken(section: dict[str, Any], books: list[tuple[int, str]], name: str) -> list[tuple[int, str]]:
-    """The books of a section; they are taken out of `books`, and so are other editions of the same works."""
-    found: list[tuple[int, str]] = []
+def taken(section: dict[str, Any], books: dict[int, str], met: set[str]) -> list[tuple[int, str]]:
+    """The books of a section. They leave `books`; their works are added to those `met`, and not taken again."""
     if "ids" in section:
-        titles = dict(books)
-        assert set(section["ids"]) <= set(titles), (name, sorted(set(section["ids"]) - set(titles)))
-        found = [(number, titles[number]) for number in section["ids"]]
+        found = [(number, books[number]) for number in section["ids"]]
+        twice = [number for number, title in found if work(title) in met]
+        assert not twice, f"works that another section has: {twice}"
+        works = {work(title) for _, title in found}
     else:
+        found, works = [], set()
         wanted, unwanted = re.compile(section["take"], re.I), re.compile(section.get("leave", r"(?!)"), re.I)
-        met: set[str] = set()
-        numbered = section.get("numbered", False)
-        for number, title in sorted(books, key=lambda book: volume(book[1]) if numbered else book[0]):
-            if len(found) == section["pool"]:
-                break
-            fits = wanted.search(title) and not unwanted.search(title) and (numbered or suits(title))
-            if fits and (numbered or work(title) not in met):
+        numbered = section.get("numbered", False)  # the volumes of one work, in their order
+        likely = [(number, title) for number, title in books.items() if wanted.search(title)]
+        for number, title in sorted(likely, key=lambda book: volume(book[1]) if numbered else book[0]):
+            known = work(title) in works | met or not suits(title)
+            if len(found) < section["pool"] and not unwanted.search(title) and (numbered or not known):
                 found.append((number, title))
-                met.add(work(title))
-    assert len(found) == section.get("pool", len(found)), (name, len(found))
-    gone = {number for number, _ in found}
-    works = set() if section.get("numbered") else {work(title) for _, title in found if work(title)}
-    books[:] = [(number, title) for number, title in books if number not in gone and work(title) not in works]
+                works.add(work(title))
+        assert len(found) == section["pool"], f"{len(found)} books fit {section['take']}"
+    for number, _ in found:
+        del books[number]
+    met |= works
     return found
 
 
@@ -118,7 +117,6 @@ def suits(title: str) -> bool:
     return title.isascii() and " " in title and not PARTS.search(title)
 
 
-@cache
 def work(title: str) -> str:
     """What the editions of one work have in common: the first words of the title that say something."""
     words = [word for word in re.findall(r"[a-z0-9]+", title.partition(":")[0].lower()) if word not in LITTLE]

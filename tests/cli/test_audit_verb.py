@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import GENOME, LIBRARY, written
 
 PHRASES = ["the nature of knowledge", "a consequence of experience", "the principle of contradiction"]
 
@@ -24,12 +23,9 @@ def learned(size: int = 30_000) -> str:
 
 @pytest.fixture
 def reversed_project(project):
-    """The first stage is the harder one, though the levels ascend; the second declares the wrong language."""
-    project.write(
-        "stages/library.yaml", LIBRARY.replace("field: nature\n    level: primer", "field: nature\n    level: school")
-    )
+    """The first stage is the harder one, though the levels ascend."""
+    project.change(("field: nature\n    level: primer", "field: nature\n    level: school"), file="stages/library.yaml")
     project.write("books/hill.md", learned())
-    project.write("genome.yaml", GENOME)
     return project
 
 
@@ -67,7 +63,8 @@ def test_plan_knows_what_an_audit_found_and_computes_nothing(reversed_project, o
         value["books"]["hill"]["difficulty"]["grade"]["value"] > value["books"]["pond"]["difficulty"]["grade"]["value"]
     )
     assert value["books"]["hill"]["bytes"] > 20_000
-    reversed_project.write("books/hill.md", written(5))  # another book now: nothing is known of it
+    plain = (reversed_project.root / "books/pond.md").read_text("utf-8").replace("walker", "sailor")
+    reversed_project.write("books/hill.md", plain)  # another book now: nothing is known of it
     changed = ontogeny("plan", "genome.yaml").out
     assert "declared as ascending" not in changed and "hill   [CC0-1.0]   primer, en\n" in changed
 

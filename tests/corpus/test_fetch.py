@@ -17,7 +17,7 @@ from ontogeny.core.errors import LibraryError
 from ontogeny.corpus import fetch
 from ontogeny.corpus.fetch import FetchProblem, NotThere, Unreachable, WebPage, cache_folder, fetched
 from ontogeny.corpus.remote import MIRROR, cache_place, gutenberg_names, told_place
-from ontogeny.corpus.sources import OfflineError, fetch_books, read_source
+from ontogeny.corpus.sources import fetch_books, read_source
 from tests.corpus.test_sources import Entry
 
 BOOK = b"The quick brown fox jumps over the lazy dog, and reads on.\n" * 400
@@ -508,16 +508,16 @@ def test_offline_many_missing_books_are_one_error(mirror, tmp_path, monkeypatch)
     monkeypatch.setenv("ONTOGENY_GUTENBERG_MIRROR", closed_port())
     told: list[tuple[str, int, int]] = []
     books = [Entry(f"gutenberg:{number}") for number in range(1, 9)]
-    with pytest.raises(OfflineError) as caught:
-        fetch_books(books, tmp_path, lambda entry, done, of: told.append((entry.source, done, of)))
+    with pytest.raises(LibraryError) as caught:
+        fetch_books(books, lambda entry, done, of: told.append((entry.source, done, of)))
     (fault,) = caught.value.faults
     assert "7 more book(s) are not here either" in fault.what and told == [("gutenberg:1", 0, 8)]
 
 
-def test_an_address_offline(mirror, folder):
+def test_an_address_offline_is_tried_twice(mirror, folder, waits):
     with pytest.raises(Unreachable):
         fetched(closed_port() + "/fox.txt", folder)
-    assert nothing_is_there(folder)
+    assert nothing_is_there(folder) and waits == [fetch.RECONNECT_S]
 
 
 def test_the_cache_is_where_it_was_told_to_be(monkeypatch, tmp_path):

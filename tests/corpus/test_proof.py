@@ -296,6 +296,29 @@ def test_rows_fed_in_another_order(consumed):
     assert "record 3" in fault.where and "row 4: an order that was not declared" in fault.got
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda rows: np.delete(rows, 4), "was dropped"),
+        (lambda rows: np.insert(rows, 4, rows[3]), "the record before it, once more"),
+        (lambda rows: rows[[0, 1, 2, 3, 6, 5, 4, *range(7, len(rows))]], "the record that belongs here is record 6"),
+        (lambda rows: np.concatenate([rows[:4], rows[:1], rows[5:]]), "row 0"),
+    ],
+)
+def test_what_happened_to_a_record_is_told(consumed, change, told):
+    corpus, stage, folder = consumed
+    rows = np.fromfile(folder / "consumed.bin", dtype=declared_records(corpus, 1, 1).dtype)
+    change(rows).tofile(folder / "consumed.bin")
+    (fault,) = verify_consumed(corpus, stage, folder, 1)
+    assert "record 4: stage 'second', books, step 1, row 4: pack 4" in fault.where and told in fault.got
+
+
+def test_a_foreign_row_is_told(consumed):
+    corpus, stage, folder = consumed
+    flip_byte(folder / "consumed.bin", 48 * 4 + 20)
+    assert "which no declared row has" in verify_consumed(corpus, stage, folder, 1)[0].got
+
+
 def test_replayed_and_role_rows_are_named(consumed):
     corpus, stage, folder = consumed
     books, replay = corpus.phase_rows(1, "books"), corpus.phase_rows(1, "replay")

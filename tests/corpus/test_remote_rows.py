@@ -13,7 +13,7 @@ from ontogeny.core.errors import LibraryError
 from ontogeny.corpus import remote
 from ontogeny.corpus.fetch import FetchProblem
 from ontogeny.corpus.remote import cache_place, dataset_rows, is_here, told_place
-from ontogeny.corpus.sources import OfflineError, read_source
+from ontogeny.corpus.sources import read_source
 from tests.corpus.test_sources import Entry
 
 ROWS = [
@@ -40,8 +40,8 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def fault_of(source: str, root: Path, kind: type[LibraryError] = LibraryError):
-    with pytest.raises(kind) as caught:
+def fault_of(source: str, root: Path):
+    with pytest.raises(LibraryError) as caught:
         read_source(Entry(source), root)
     (fault,) = caught.value.faults
     assert "'book'" in fault.what and source in fault.where and fault.got and fault.expected and fault.fix
@@ -116,7 +116,7 @@ def test_a_data_set_of_the_hub_offline(library, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     source = "hf:nobody/none-at-all:big#train&body=text"
     assert not is_here(source) and is_here("hf:./sets/lines#train")
-    fault = fault_of(source, library, OfflineError)
+    fault = fault_of(source, library)
     assert told_place(source) in fault.expected and "the Hub gives no answer" in fault.what
     place = Path(told_place(source))
     assert place.parent == cache_place(source) and place.name == "rows.json"

@@ -19,7 +19,16 @@ def book_of(*headings):
 
 
 def test_parts_books_chapters_and_sections():
-    headings = ("PREFACE", "PART ONE", "BOOK I", "CHAPTER I. The River", "§ 1. Of Boats", "CHAPTER II. The Mill", "BOOK II", "CHAPTER I")
+    headings = (
+        "PREFACE",
+        "PART ONE",
+        "BOOK I",
+        "CHAPTER I. The River",
+        "§ 1. Of Boats",
+        "CHAPTER II. The Mill",
+        "BOOK II",
+        "CHAPTER I",
+    )
     assert tree(book_of(*headings)) == [
         ("PREFACE", 1), ("PART ONE", 1), ("BOOK I", 2), ("CHAPTER I. The River", 3), ("§ 1. Of Boats", 4),
         ("CHAPTER II. The Mill", 3), ("BOOK II", 2), ("CHAPTER I", 3),
@@ -33,25 +42,48 @@ def test_what_comes_first_holds_the_other():
 
 
 def test_numbers_of_every_form():
-    for heading in ("CHAPTER IV", "Chapter 4", "CHAPTER THE FOURTH", "Chapter Twenty-One.", "THE FOURTH DIALOGUE", "Lecture IV: Light"):
+    for heading in (
+        "CHAPTER IV",
+        "Chapter 4",
+        "CHAPTER THE FOURTH",
+        "Chapter Twenty-One.",
+        "THE FOURTH DIALOGUE",
+        "Lecture IV: Light",
+    ):
         other = heading.replace("FOURTH", "FIFTH")
         assert tree(book_of(heading, other))[0] == (heading, 1), heading
 
 
 def test_titles_on_the_next_line_and_after_a_blank_one():
     text = book_of("CHAPTER I.\n\nTHE RIVER", "CHAPTER II.\nTHE BRIDGE\nAND THE MILL", "CHAPTER III\n\nOf a Lamp")
-    assert tree(text) == [("CHAPTER I. THE RIVER", 1), ("CHAPTER II. THE BRIDGE AND THE MILL", 1), ("CHAPTER III Of a Lamp", 1)][:2] + [
-        ("CHAPTER III", 1) if ("CHAPTER III", 1) in tree(text) else ("CHAPTER III Of a Lamp", 1)
+    assert tree(text) == [
+        ("CHAPTER I. THE RIVER", 1),
+        ("CHAPTER II. THE BRIDGE AND THE MILL", 1),
+        ("CHAPTER III Of a Lamp", 1),
     ]
 
 
 def test_sentences_that_begin_like_headings_are_none():
-    for sentence in ("Part of the river was dry.", "Chapter I treats of the mill.", "I am no title.", "Book learning, he said, is", "MIX"):
+    for sentence in (
+        "Part of the river was dry.",
+        "Chapter I treats of the mill.",
+        "I am no title.",
+        "Book learning, he said, is",
+        "MIX",
+    ):
         assert tree(f"{sentence}{TEXT}") == [], sentence
 
 
 def test_russian_headings():
-    headings = ("ПРЕДИСЛОВИЕ", "ЧАСТЬ ПЕРВАЯ", "Глава первая", "ГЛАВА II. Мельница", "ЧАСТЬ ВТОРАЯ", "Глава осьмая", "ЭПИЛОГ")
+    headings = (
+        "ПРЕДИСЛОВИЕ",
+        "ЧАСТЬ ПЕРВАЯ",
+        "Глава первая",
+        "ГЛАВА II. Мельница",
+        "ЧАСТЬ ВТОРАЯ",
+        "Глава осьмая",
+        "ЭПИЛОГ",
+    )
     assert tree(book_of(*headings), language="ru") == [
         ("ПРЕДИСЛОВИЕ", 1), ("ЧАСТЬ ПЕРВАЯ", 1), ("Глава первая", 2), ("ГЛАВА II. Мельница", 2), ("ЧАСТЬ ВТОРАЯ", 1),
         ("Глава осьмая", 2), ("ЭПИЛОГ", 1),
@@ -72,7 +104,7 @@ def test_acts_and_scenes():
 
 def test_stories_in_capitals_and_titles_that_the_contents_named():
     stories = ("THE WOLF AND THE KID", "THE OX", "BELLING THE CAT")
-    assert tree(book_of("PREFACE", *stories))[1:] == [(title, 2) for title in stories]
+    assert tree(book_of("PREFACE", *stories).replace(TEXT, TEXT * 2))[1:] == [(title, 1) for title in stories]
     contents = "CONTENTS\n\nRain    1\nThe Clock    2\nWinter    3\n\n\n\n\n"
     assert tree(contents + book_of("Rain", "The Clock", "Winter")) == [("Rain", 1), ("The Clock", 1), ("Winter", 1)]
 
@@ -85,7 +117,7 @@ def test_roman_numbers_alone_and_letters_of_a_dictionary():
 def test_numbers_alone_are_chapters_when_long_and_notes_when_short():
     long = TEXT * 10
     assert [title for title, _ in tree("".join(f"{n}{long}" for n in range(1, 5)))] == ["1", "2", "3", "4"]
-    assert tree("".join(f"{n}\n\nA note.\n\n" for n in range(1, 9))) == []
+    assert tree("".join(f"{n}\n\nSo it is said.\n\n" for n in range(1, 9))) == []
 
 
 def test_markdown_headings_have_their_own_depth_and_code_its_lines():
@@ -101,9 +133,13 @@ def test_kinds_of_paragraphs():
     assert clean("Socrates. It is so.\n\nMeno. Is it so.\n\n" * 6, "plain").kinds == {"dialogue": 12}
     assert clean("— Кто там? — спросил он.\n\n— Я, — ответил другой.\n\n" * 4, "plain", "ru").kinds == {"dialogue": 8}
     assert clean("Q. What is a river?\n\nA. Water that goes by.\n\n" * 4, "plain").kinds == {"question": 4, "answer": 4}
-    numbered = "".join(f"{n}. What is the chief end of river {n}?\n\nThe sea is its chief end.\n\n" for n in range(1, 6))
+    numbered = "".join(
+        f"{n}. What is the chief end of river {n}?\n\nThe sea is its chief end.\n\n" for n in range(1, 6)
+    )
     assert clean(numbered, "plain").kinds == {"question": 5, "answer": 5}
-    assert clean("Жил старик со своею старухой\nУ самого синего моря;\nОни жили в ветхой землянке", "plain", "ru").kinds == {"verse": 1}
+    assert clean(
+        "Жил старик со своею старухой\nУ самого синего моря;\nОни жили в ветхой землянке", "plain", "ru"
+    ).kinds == {"verse": 1}
 
 
 def test_russian_paragraphs_that_are_lines():
@@ -112,7 +148,7 @@ def test_russian_paragraphs_that_are_lines():
 
 
 def test_no_passage_ends_in_mid_sentence():
-    part = "It was a long morning in the valley, and the river carried the boats " * 8
+    part = "It was a long morning in the valley, and the river carried the boats " * 16
     text = f"{part}of the farmers,\n\nwhich were\n\n$x = 1$\n\nand the mill.\n\n" * 6
     passages = make_passages(text, [])
     assert len(passages) == 6 and all(text[p.start : p.end].endswith("mill.\n\n") for p in passages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -14,7 +15,10 @@ from ontogeny.core.errors import CorpusError
 from ontogeny.corpus.passages import Passage
 from ontogeny.corpus.prepare import prepare_corpus
 from ontogeny.corpus.proof import verify_corpus
+from ontogeny.corpus.reading import StageWriter
+from ontogeny.corpus.shelf import BookRecord, OpenBook, Shelf
 from ontogeny.corpus.turns import TURN_PASSAGES, Turn, clipped, cut_turns, interleaved, joined
+from ontogeny.corpus.vocabulary import make_encoder
 
 PASSAGES = st.lists(st.tuples(st.integers(1, 900), st.booleans()), min_size=1, max_size=40)
 
@@ -115,6 +119,30 @@ def test_an_interleaved_stage_goes_from_section_to_section(library, tmp_path):
     sources = segments["source"][segments["kind"] == 0]
     assert np.count_nonzero(np.diff(sources.astype(int))) == len(books) - 1
     assert verify_corpus(corpus.folder) == []
+
+
+class ForgetfulShelf(Shelf):
+    """A shelf that keeps no book open, and counts how often each is opened."""
+
+    def open(self, book_id: str) -> OpenBook:
+        self._open.clear()
+        self.opened[book_id] += 1
+        return super().open(book_id)
+
+
+def test_a_book_is_opened_as_often_however_many_turns_it_has(library, tmp_path):
+    sections = (("x", ["a"]), ("y", ["b"]), ("z", ["c"]))
+    corpus = interleaving(library, tmp_path / "corpus", sections=sections)
+    (tmp_path / "again").mkdir()
+    stage = make_stage(0, "one", [], reading="interleaved")
+    stage.sections = sections
+    shelf = ForgetfulShelf(corpus.folder, [BookRecord(**book) for book in corpus.manifest["books"]])
+    shelf.opened = Counter()
+    encoder = make_encoder(corpus.folder / "tokenizer")
+    StageWriter(stage, make_plan([stage]), shelf, encoder, [], tmp_path / "again/one").write()
+    turns = Counter(book for book, _, _ in corpus.manifest["stages"][0]["turns"])
+    assert min(turns.values()) > 3 and turns.total() > 14
+    assert max(shelf.opened.values()) <= 5, "the rate of tokens, the turns, twice the survey, the reading"
 
 
 def test_the_span_ends_what_is_read_of_every_section(library, tmp_path):

@@ -5,7 +5,7 @@ The counts were written down after looking at each book's own table of contents.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,13 @@ from ontogeny.corpus.clean import clean
 BOOKS = Path(__file__).parents[3] / "shared" / "books"
 FILES = sorted(BOOKS.glob("*/*.txt"))
 RESIDUE = re.compile(
-    r"project gutenberg|gutenberg\.(?:org|net)|\be-?texts?\b|\be-?books?\b|transcriber|transcription note|proofread|pgdp|https?:|www\."
-    r"|archive\.org|small print!|preparer|poster's note|\.htm\b|PDF file|LaTeX source|erratum\d|distributed proof|this file",
+    r"project gutenberg|gutenberg\.(?:org|net)|\be-?texts?\b|\be-?books?\b|transcriber|transcription note|proofread"
+    r"|pgdp|https?:|www\.|archive\.org|small print!|preparer|poster's note|\.htm\b|PDF file|LaTeX source|erratum\d"
+    r"|distributed proof|this file",
     re.IGNORECASE,
 )
-# how many of a book's headings match, and the pattern: its chapters as its own contents count them; "." is all of depth 1
+# how many headings of a book match, and the pattern: its chapters as its contents count them; "." is all of depth 1
+FORM = ("newlines", "unicode_nfc", "hard_wrap", "indent", "heading_lines", "gutenberg_header", "gutenberg_footer")
 CHAPTERS = {
     "11-alice": (12, r"^CHAPTER [IVX]+\. "),
     "12228": (45, r"^LESSON [IVXL]+\. "),
@@ -59,7 +61,7 @@ CHAPTERS = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def cleaned(path: Path):
     return clean(path.read_text(encoding="utf-8"), "plain", "ru" if "ruslit" in path.name else "en")
 
@@ -70,7 +72,9 @@ pytestmark = pytest.mark.skipif(not FILES, reason="no ../shared/books beside the
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_book_is_clean_whole_and_steady(path):
     book = cleaned(path)
-    assert not (found := RESIDUE.search(book.text.replace("Gutenberg method", ""))), book.text[found.start() - 80 :][:200]
+    assert not (found := RESIDUE.search(book.text.replace("Gutenberg method", ""))), book.text[found.start() - 80 :][
+        :200
+    ]
     assert book.text.endswith("\n\n") and "\n\n\n" not in book.text and not re.search(r"[ \t]\n", book.text)
     assert clean(book.text, "plain", "ru" if "ruslit" in path.name else "en").text == book.text
     assert all(book.text.startswith(title + "\n\n", offset) for title, offset, _ in book.chapters)
@@ -81,5 +85,24 @@ def test_a_book_is_clean_whole_and_steady(path):
 def test_chapters_are_those_of_the_books_own_contents(name, expected):
     (path,) = [path for path in FILES if name in path.name]
     count, pattern = expected
-    found = [title for title, _, depth in cleaned(path).chapters if re.search(pattern, title) and (pattern != "." or depth == 1)]
+    found = [
+        title
+        for title, _, depth in cleaned(path).chapters
+        if re.search(pattern, title) and (pattern != "." or depth == 1)
+    ]
     assert abs(len(found) - count) <= count // 20, found
+
+
+def test_the_table_of_what_is_kept(capsys):
+    """Prints the table of docs/corpus.md: `pytest tests/corpus/test_whole_books.py -k table -s`."""
+    rows = []
+    for path in FILES:
+        raw, book = path.read_text(encoding="utf-8"), cleaned(path)
+        cuts = ", ".join(f"{rule} {count}" for rule, count, _ in book.cuts if rule not in FORM)
+        outer = sum(chars for rule, _, chars in book.cuts if rule in ("gutenberg_header", "gutenberg_footer"))
+        kept, own = len(book.text) / len(raw), len(book.text) / (len(raw) - outer)
+        top = sum(depth == 1 for _, _, depth in book.chapters)
+        rows.append(f"| {path.stem} | {kept:.1%} | {own:.1%} | {top}, {len(book.chapters)} | {cuts} |")
+        assert own > 0.7, rows[-1]
+    with capsys.disabled():
+        print("", *rows, sep="\n")

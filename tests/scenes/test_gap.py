@@ -5,6 +5,7 @@ import random
 import pytest
 
 from ontogeny.scenes.gap import (
+    ask,
     choose_attempt,
     connective_of,
     lacking_words,
@@ -12,7 +13,7 @@ from ontogeny.scenes.gap import (
     make_gap_scene,
     split_sentences,
 )
-from ontogeny.scenes.language import ENGLISH
+from ontogeny.scenes.language import ENGLISH, RUSSIAN
 from ontogeny.scenes.shape import render
 
 PARAGRAPH = (
@@ -110,3 +111,58 @@ def test_sentences_end_where_they_end():
         'Then "why?" she asked.',
     ]
     assert all(text[s.start : s.end] == s.text for s in split_sentences(text))
+
+
+def test_russian_sentences_end_where_they_end():
+    text = (
+        "Поход начался в 1773 г. и длился долго, т. е. до осени (см. Записки, т. II, стр. 14). «Пора, — сказал "
+        "кн. Орлов. — Идём!» Так пишет г. Левшин.[4] Прочие молчат(5). — Отчего же? «Неведомо.» См. Приложения."
+    )
+    assert [s.text for s in split_sentences(text)] == [
+        "Поход начался в 1773 г. и длился долго, т. е. до осени (см. Записки, т. II, стр. 14).",
+        "«Пора, — сказал кн. Орлов.",
+        "— Идём!»",
+        "Так пишет г. Левшин.[4]",
+        "Прочие молчат(5).",
+        "— Отчего же?",
+        "«Неведомо.»",
+        "См. Приложения.",
+    ]
+    assert all(text[s.start : s.end] == s.text for s in split_sentences(text))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "word"),
+    [
+        ("Между тем настала зима.", "между тем"),
+        ("— «Однако пора».", "однако"),
+        ("Он ушёл, чтобы никто не видел.", "чтобы"),
+        ("Он ушёл,\nЧтоб никто не видел.", "чтоб"),
+        ("Несмотря на снег, они шли.", "несмотря на"),
+        ("Ибоя привезли поздно.", None),
+        ("Раз он закинул невод.", None),
+    ],
+)
+def test_russian_connectives(sentence, word):
+    assert connective_of(sentence, "ru") == word
+
+
+def test_forms_of_one_russian_word_are_one_word():
+    following = "Рыбку в синем море просили казаки о казаках."
+    assert lacking_words("Рыбка ушла в море.", following, RUSSIAN) == ["синем", "просили", "казаки"]
+    assert lacking_words("The boat moved.", "The boats moved.", ENGLISH) == ["boats"]
+
+
+@pytest.mark.parametrize(
+    ("before", "quoted"),
+    [
+        ("Старик молвит: «Иди».", "«Старик молвит: „Иди“»"),
+        ("«Иди себе домой».", "«Иди себе домой»"),
+        ("Он сказал: «Иди себе", "«Он сказал: Иди себе»"),
+        ("— Иди себе домой.", "«Иди себе домой»"),
+    ],
+)
+def test_quotes_within_a_russian_question_are_of_another_kind_and_paired(before, quoted):
+    question = ask(before, "Он пошёл.", RUSSIAN, random.Random(1))
+    assert quoted in question and "«Он пошёл»" in question
+    assert question.count("«") == question.count("»") == 2 and question.count("„") == question.count("“")
