@@ -8,7 +8,7 @@ import typer
 
 from ontogeny.cli.shared import Json, Quiet, print_json
 
-Language = typer.Option("en", "--language", help="Scenes of this language.")
+Language = typer.Option("", "--language", help="Only scenes of this language.")
 
 
 def register(app: typer.Typer) -> None:
@@ -64,10 +64,11 @@ def show(
 
 def _scenes(language: str) -> list:
     from ontogeny.cli.shared import nearest_root
-    from ontogeny.scenes.conflict import load_scenes
+    from ontogeny.scenes.conflict import read_scenes
 
     return [
         (path.parent.name, scene)
         for path in sorted((nearest_root() / "stages").glob("*/scenes.yaml"))
-        for scene in load_scenes(path, language)
+        for scene in read_scenes(path)
+        if language in ("", scene.language)
     ]

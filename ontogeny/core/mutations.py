@@ -4,7 +4,6 @@ Each takes a Bench and returns a sentence on what it did, or None where the geno
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -15,6 +14,7 @@ from ontogeny.core.genome import LoadedGenome
 from ontogeny.core.library import Library
 from ontogeny.core.nodes import flow
 from ontogeny.core.positions import Where, read_text, shown
+from ontogeny.core.units import usual_bytes_per_token
 
 FACTORS = (0.5, 0.7, 1.4, 2.0)
 MIN_EVERY_TOKENS = 50
@@ -120,8 +120,9 @@ class Bench:
         sizes = [self.size_of(book) for book in books]
         if any(section.get("slot") for section in sections) or None in sizes:
             return None
-        vocab_size = getattr(self.loaded.genome.model.tokenizer, "vocab_size", 32768)
-        return HELD_SHARE * sum(size or 0 for size in sizes) / (3.4 + (math.log2(vocab_size) - 12) / 3)
+        genome = self.loaded.genome
+        vocab_size = getattr(genome.model.tokenizer, "vocab_size", 32768)
+        return HELD_SHARE * sum(size or 0 for size in sizes) / usual_bytes_per_token(vocab_size, genome.language)
 
 
 def swap_books(bench: Bench) -> str | None:

@@ -18,6 +18,7 @@ from ontogeny.core.memory import MemoryEstimate, estimate_memory, micro_packs
 from ontogeny.core.schedule import Schedule, make_schedule
 from ontogeny.core.schema import TRUNK, Gate, Genome, LoopLoss, Role, Span, Stage, Trunk
 from ontogeny.core.slots import described
+from ontogeny.core.units import usual_bytes_per_token
 
 SCENE_TOKENS = 180  # a scene with its paragraph, until prepare has counted them
 ROLE_FRAC = 0.2  # share of a scene that one role speaks, until prepare has counted it
@@ -309,7 +310,7 @@ def _estimated(stage: Stage, genome: Genome, book_bytes: Mapping[str, int], inde
     """Rows, steps and tokens before the books were read."""
     context = genome.model.context_tokens
     entries = getattr(genome.model.tokenizer, "vocab_size", 32768)
-    bytes_per_token = 3.4 + (math.log2(entries) - 12) / 3  # measured: 3.4 at 4k, 4.4 at 32k
+    bytes_per_token = usual_bytes_per_token(entries, genome.language)
     books = [book for section in stage.sections for book in section.book_ids]
     unchosen = sum(section.slot.count for section in stage.sections if section.slot)
     size = sum(book_bytes.get(book, 0) for book in books) + unchosen * MEAN_BOOK_BYTES

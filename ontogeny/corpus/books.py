@@ -24,6 +24,7 @@ from ontogeny.corpus.vocabulary import Encoder, make_encoder
 from ontogeny.corpus.workers import Workers
 
 ENCODE_PASSAGES = 256
+FEW_CHARS = 4096  # a file so small is read, in case there is nothing in it
 USUAL_BYTES = 1 << 20  # of a book whose size no lock has told
 Progress = Callable[[str, int, int], None]
 
@@ -63,7 +64,9 @@ def text_bytes(entry: LibraryEntry, root: Path) -> int:
     scheme, _, rest = entry.source.partition(":")
     path = root / rest
     if scheme == "file" and "#" not in rest and path.suffix in (".txt", ".md") and path.is_file():
-        return path.stat().st_size
+        size = path.stat().st_size
+        if size > FEW_CHARS:
+            return size
     return len(read_source(entry, root).text.encode("utf-8"))
 
 

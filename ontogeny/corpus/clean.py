@@ -48,9 +48,11 @@ def clean(text: str, markup: str, language: str = "en", skip: Collection[str] = 
     """A book's text by the rules of its markup (plain | markdown | play), but for those to `skip`. Pure."""
     cuts = Cuts(skip)
     text, had_header = cut_gutenberg(_characters(text, cuts), cuts)
-    text = _without_line_ends(cut_empty_illustrations(text, cuts))
+    text = whole = _without_line_ends(text)
+    text = cut_empty_illustrations(text, cuts)
     if markup == "plain":
-        text = _without_line_ends(cut_pages(text, cuts))
+        text = cut_pages(text if text is whole else _without_line_ends(text), cuts)
+    text = text if text is whole else _without_line_ends(text)
     if "\x0c" in text and cuts.on("newlines"):
         cuts.add("newlines", text.count("\x0c"), 0)
         text = text.replace("\x0c", "\n\n")

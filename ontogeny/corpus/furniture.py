@@ -73,12 +73,14 @@ _NOTE_SIGNS = (
 _STRAY_SIGNS = (
     "without comment",
     "without\ncomment",
-    "pdf file",
+    "pdf file is",
     "latex",
     "erratum",
-    "have been re",
-    "has been re",
-    "interchanged",
+    "diagrams have been",
+    "figure has been",
+    "interchanged to",
+    "match the data",
+    "dashed line",
 )
 _BOX = re.compile(r"^\s*(?:\+[-—=+]{3,}|\|)")
 MAX_NOTE_BLOCKS, MAX_BRACKET_BLOCKS = 80, 200

@@ -92,7 +92,7 @@ def cut_marks(rule: str, pattern: re.Pattern, text: str, cuts: Cuts) -> str:
         cuts.add(rule, 1, end - start, found.group())
         pieces.append(text[at:start])
         at = end
-    return "".join([*pieces, text[at:]])
+    return "".join([*pieces, text[at:]]) if pieces else text
 
 
 def _page_numbers(lines: list[str]) -> list[int]:

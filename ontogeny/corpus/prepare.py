@@ -22,7 +22,7 @@ from ontogeny.corpus.place import split_authored
 from ontogeny.corpus.reading import StageReading, StageWriter, check_speakers, loop_loss_of
 from ontogeny.corpus.rows import Corpus
 from ontogeny.corpus.shelf import Shelf, book_path
-from ontogeny.corpus.store import Store, code_version, link_or_copy
+from ontogeny.corpus.store import Store, code_version, is_worth_keeping, link_or_copy
 from ontogeny.corpus.vocabulary import make_encoder, sample_of, tokenizer_fingerprint, train_tokenizer
 from ontogeny.corpus.workers import Workers
 from ontogeny.scenes.conflict import load_scenes
@@ -46,7 +46,8 @@ def prepare_corpus(
     Everything is written into a temporary folder beside `out` that a later call removes if this one dies;
     `out` appears whole or not at all. `tokenizer` is a folder already exported; without it one is trained
     (a pretrained one need not be handed in again where `out` holds it). `store` keeps cleaned books and their
-    tokens for later calls, this one after a kill among them; without it nothing is kept.
+    tokens for later calls, this one after a kill among them; without it nothing is kept. What a refused call made is
+    kept where it was much.
     `progress(what, done, of)` is told of each book and stage.
     Raises: CorpusError, LibraryError for what the user can mend; DiskError if the machine refuses a write."""
     out = Path(out)
@@ -57,7 +58,7 @@ def prepare_corpus(
         existing = Corpus(out)
         if existing.manifest.get("corpus_hash") == declared:
             return existing
-    partial = out.parent / f".{out.name}.partial"
+    partial, fresh = out.parent / f".{out.name}.partial", store is not None and not store.exists()
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -84,6 +85,8 @@ def prepare_corpus(
         raise
     except OntogenyError:
         shutil.rmtree(partial, ignore_errors=True)
+        if store is not None and fresh and not is_worth_keeping(store):
+            shutil.rmtree(store, ignore_errors=True)
         raise
     return Corpus(out)
 

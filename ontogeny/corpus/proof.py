@@ -72,6 +72,7 @@ def _check_tokenizer(corpus: Corpus) -> Iterator[Fault]:
 def _of_stage(corpus: Corpus, shelf: Shelf, encoder: Encoder, index: int, changed: dict[str, Fault]) -> Iterator[Fault]:
     """The first faults of a stage."""
     found: list[Fault] = []
+    name, mine = f"number {index + 1}", list[str]()
     try:
         name = corpus.manifest["stages"][index]["name"]
         mine = [file for file in changed if file.startswith(f"{name}/")]

@@ -24,6 +24,7 @@ import numpy as np
 from ontogeny.core import cleaning
 from ontogeny.core.hashes import sha256_hex
 
+WORTH_KEEPING_BYTES = 50 << 20
 READERS = ("kreuzberg", "charset-normalizer", "ftfy", "tokenizers")
 
 
@@ -135,6 +136,11 @@ class StoredTokens:
 def read_tokens(folder: Path) -> StoredTokens:
     """The tokens of a stored book."""
     return StoredTokens(np.load(folder / "ids.npy", mmap_mode="r"), np.load(folder / "ends.npy"))
+
+
+def is_worth_keeping(folder: Path) -> bool:
+    """Whether a store holds so much that making it again would cost somebody minutes."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > WORTH_KEEPING_BYTES
 
 
 def link_or_copy(source: Path, target: Path) -> None:

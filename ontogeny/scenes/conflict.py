@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ontogeny.core.errors import Fault, LibraryError
-from ontogeny.core.positions import Document, load_yaml, model_faults
+from ontogeny.core.positions import Document, load_yaml, model_faults, shown
 from ontogeny.scenes.shape import SPANS, Scene, Turn
 
 Words = Annotated[str, Field(min_length=1, pattern=r"\S")]
@@ -95,6 +95,23 @@ def load_scenes(path: Path, language: str) -> list[Scene]:
     """The authored scenes of a file that are in `language`, in the file's order.
 
     Raises: LibraryError with every fault of the file; a file without a scene in that language is one."""
+    scenes = read_scenes(path)
+    spoken = [scene for scene in scenes if scene.language == language]
+    if not spoken:
+        raise LibraryError(
+            Fault(
+                f"a file holds no scene in language '{language}'.",
+                shown(path),
+                ", ".join(sorted({scene.language for scene in scenes})) or "no scene at all",
+                f"scenes with language: {language}",
+                "write some, or change the genome's language",
+            )
+        )
+    return spoken
+
+
+def read_scenes(path: Path) -> list[Scene]:
+    """The authored scenes of a file, of every language. Raises: LibraryError with every fault of the file."""
     document = load_yaml(path, LibraryError)
     if not isinstance(document.value, list):
         raise LibraryError(
@@ -115,18 +132,7 @@ def load_scenes(path: Path, language: str) -> list[Scene]:
     faults.extend(_double_ids(document, document.value))
     if faults:
         raise LibraryError(faults)
-    spoken = [scene for scene in scenes if scene.language == language]
-    if not spoken:
-        raise LibraryError(
-            Fault(
-                f"a file holds no scene in language '{language}'.",
-                document.at(()),
-                ", ".join(sorted({scene.language for scene in scenes})) or "no scene at all",
-                f"scenes with language: {language}",
-                "write some, or change the genome's language",
-            )
-        )
-    return spoken
+    return scenes
 
 
 def _one(document: Document, index: int, value: object, faults: list[Fault]) -> Scene | None:

@@ -30,6 +30,8 @@ def test_an_unknown_rule_of_cleaning_is_told_where_it_stands(project, refused):
 
 
 def test_an_unknown_rule_of_a_book_too(project, refused):
-    project.change(("    title: The Hill\n", "    title: The Hill\n    skip_rules: [indexx]\n"), file="stages/library.yaml")
+    project.change(
+        ("    title: The Hill\n", "    title: The Hill\n    skip_rules: [indexx]\n"), file="stages/library.yaml"
+    )
     blocks = refused("prepare", "genome.yaml", "--show", "hill")
     assert "skip_rules[0]" in blocks[0] and "closest: 'index'" in blocks[0]

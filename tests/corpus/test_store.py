@@ -92,7 +92,9 @@ def test_other_code_does_not_find_what_this_code_made(tmp_path, monkeypatch):
     assert len(made(tmp_path / "store")) == 4 * len(BOOKS)
 
 
-def test_the_faults_of_all_books_are_told_at_once_and_the_others_are_kept(tmp_path):
+@pytest.mark.parametrize("worth, kept", [(0, 4), (1 << 30, 0)])
+def test_the_faults_of_all_books_are_told_at_once_and_much_work_is_kept(tmp_path, monkeypatch, worth, kept):
+    monkeypatch.setattr(store_module, "WORTH_KEEPING_BYTES", worth)
     library, plan = library_and_plan(tmp_path)
     (tmp_path / "stages/book1.txt").write_text("one", encoding="utf-8")
     (tmp_path / "stages/book5.txt").write_text("...", encoding="utf-8")
@@ -100,7 +102,7 @@ def test_the_faults_of_all_books_are_told_at_once_and_the_others_are_kept(tmp_pa
         prepare_corpus(plan, library, tmp_path / "a/corpus", store=tmp_path / "store")
     assert len(told.value.faults) == 2 and {"book1", "book5"} <= set(re.findall(r"book\d", str(told.value)))
     assert not (tmp_path / "a/corpus").exists()
-    assert len(made(tmp_path / "store")) == 4
+    assert len(made(tmp_path / "store")) == kept
 
 
 PREPARE = """
