@@ -68,7 +68,7 @@ _INDEXED = re.compile(r"[\s,_][_=]{0,2}\d{1,4}(?:[-–]\d{1,4})?(?:[_=]| et seq\
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]_]*$")
 MAX_LISTS = 60  # that a book is searched for
 MIN_ENTRIES, MAX_CONTENTS_FRAC, MAX_CONTENTS_CHARS = 3, 0.4, 120_000
-MAX_TOPICS_CHARS = 2000
+MAX_TOPICS_CHARS, MAX_HEAD_CHARS = 2000, 64
 ROOMY_GAP = 3
 MAX_TITLE_CHARS = 160
 
@@ -103,7 +103,7 @@ def cut_contents(blocks: list[Block], cuts: Cuts) -> tuple[list[Block], dict[str
 def _list_rule(block: Block, index: int, blocks: list[Block]) -> str | None:
     """Which list a block's first line is the heading of."""
     first = block.lines[0].strip()
-    if block.kind or not _LIST_WORD.search(first) or first.startswith("["):
+    if block.kind or len(first) > MAX_HEAD_CHARS or not _LIST_WORD.search(first) or first.startswith("["):
         return None
     if _CONTENTS.match(first):
         return "contents"

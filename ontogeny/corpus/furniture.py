@@ -134,6 +134,7 @@ _AD_SIGNS = (
     "price 2",
     " cents.",
 )
+NO_ADS_CHARS = 8000  # at the end without one, and there are none
 MAX_ADS_CHARS, MIN_ADS, ADS_FRAC = 80_000, 3, 0.2
 
 
@@ -217,7 +218,7 @@ def _first_of_last_ads(blocks: list[Block]) -> int:
     for index in range(len(blocks) - 1, -1, -1):
         block = blocks[index]
         chars += block.chars
-        if chars > MAX_ADS_CHARS:
+        if chars > MAX_ADS_CHARS or (chars > NO_ADS_CHARS and not bookish):
             break
         ads += bool(_PRICE.search(block.text))
         bookish += bool(_BOOKISH.search(block.text))

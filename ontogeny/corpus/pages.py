@@ -24,6 +24,7 @@ _NUMBERED = re.compile(r"[ \t]*+(?:(?P<left>[0-9]{1,4})\s+(?P<head>\S.*)|(?P<hea
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}
 _OPEN_END = re.compile(r"[\w,;-]$")
 _LINE_END_HYPHEN = re.compile("[-\u00ad\u00ac]\n")
+_MARGIN = " \t\x0c"
 _REST_OF_WORD = re.compile(r"[-\u00ad\u00ac]\n[ \t]*+([^\W\d_]\w*+)([^\w\s]*+)([ \t]++)?")
 _WORD_END = re.compile(r"\w++\Z")
 MAX_WORD_CHARS, FEW_WORDS = 40, 32
@@ -155,7 +156,7 @@ def _numbered_heads(lines: list[str]) -> set[int]:
     """`12 THE TITLE`, `THE TITLE 13`: the same words with numbers that rise."""
     groups: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for index, line in enumerate(lines):
-        if not 4 < len(line) <= MAX_HEAD_CHARS or not (line[-1].isdigit() or line.lstrip("\x0c \t")[:1].isdigit()):
+        if not 4 < len(line) <= MAX_HEAD_CHARS or not (line[-1].isdigit() or line[0].isdigit() or line[0] in _MARGIN):
             continue
         found = _NUMBERED.match(line.lstrip("\x0c"))
         head = norm(found["head"] or found["head2"]) if found else ""
@@ -174,7 +175,7 @@ def _numbered_heads(lines: list[str]) -> set[int]:
 
 def _heads_at(lines: list[str], numbers: list[int]) -> set[int]:
     """Short lines that recur just before or after a page's end: a form feed, or a page number alone."""
-    edges = [index for index, line in enumerate(lines) if line.startswith("\x0c")]
+    edges = [index for index, line in enumerate(lines) if line[:1] == "\x0c"]
     beside: dict[str, list[int]] = defaultdict(list)
     for edge in sorted({*edges, *numbers}):
         for index in _neighbours(lines, edge):

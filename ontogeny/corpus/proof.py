@@ -19,7 +19,7 @@ from ontogeny.corpus.vocabulary import Encoder, make_encoder, tokenizer_fingerpr
 __all__ = ["declared_records", "verify_consumed", "verify_corpus"]
 
 FAULTS_A_STAGE = 8
-UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, MemoryError)
+UNREADABLE = Exception  # whatever a damaged file leads to is a fault of that file, never a traceback
 
 
 def verify_corpus(folder: Path) -> list[Fault]:
@@ -72,7 +72,8 @@ def _check_tokenizer(corpus: Corpus) -> Iterator[Fault]:
 def _of_stage(corpus: Corpus, shelf: Shelf, encoder: Encoder, index: int, changed: dict[str, Fault]) -> Iterator[Fault]:
     """The first faults of a stage."""
     found: list[Fault] = []
-    name, mine = f"number {index + 1}", list[str]()
+    mine: list[str] = []
+    name = f"number {index + 1}"
     try:
         name = corpus.manifest["stages"][index]["name"]
         mine = [file for file in changed if file.startswith(f"{name}/")]

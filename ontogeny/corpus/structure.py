@@ -197,7 +197,7 @@ def _lift_footnotes(paragraphs: list[Paragraph], cuts: Cuts) -> list[Paragraph]:
     lifted: list[Paragraph] = []
     for paragraph in paragraphs:
         notes: list[str] = []
-        if paragraph.kind in ("prose", "list") and "[" in paragraph.text:
+        if paragraph.kind in ("prose", "list") and "[" in paragraph.text and "\n" not in paragraph.text:
             paragraph.text, notes = _parted(paragraph.text)
         lifted.append(paragraph)
         for note in notes:

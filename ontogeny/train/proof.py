@@ -45,6 +45,10 @@ def _found(check: Callable[..., list[Fault]], *given: Any) -> list[Fault]:
         return check(*given)
     except OntogenyError as problem:
         return list(problem.faults)
+    except Exception as problem:  # whatever a damaged file leads to is a fault of that file, never a traceback
+        places = ", ".join(str(one) for one in given if isinstance(one, Path)) or "genome.yaml, plan.json, events.jsonl"
+        told = f"{type(problem).__name__}: {problem}"
+        return [Fault("a file of the run cannot be read.", places, told, "files as they were written", RESTORE)]
 
 
 def _of_folder(run: RunDirectory, corpus: Corpus, folder: Path, checks: list[str]) -> list[Fault]:
@@ -140,7 +144,7 @@ def _plan_faults(run: RunDirectory) -> list[Fault]:
         made = json.loads(json.dumps(make_plan(genome, None, World(**written["world"]), model, manifest).as_dict()))
     except OntogenyError as problem:
         return list(problem.faults)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
+    except Exception as problem:
         told = f"{type(problem).__name__}: {problem}"
         return [Fault("a plan cannot be made.", "genome.yaml, plan.json", told, "the files of this run", RESTORE)]
     made["warnings"] = [one for one in made["warnings"] if one not in written.get("warnings", ())]

@@ -2,10 +2,10 @@
 
     python -m tests.bench.bench_prepare [--megabytes 50] [--rounds 3]
 
-Three rivals read the same files: ours (`ontogeny prepare`, the tokenizer given: cleaning, scenes, held-out passages, the
-order proof), the usual recipe (`datasets`: load the cleaned text, map a fast tokenizer, group into blocks, num_proc=2;
-no cleaning, no scenes, no proof), and the floor: the tokenizer alone on the same cores. Each in a process of its own, each
-with nothing cached, after imports."""
+Three rivals read the same files: ours (`ontogeny prepare`, the tokenizer given: cleaning, scenes, held-out passages,
+the order proof), the usual recipe (`datasets`: load the cleaned text, map a fast tokenizer, group into blocks,
+num_proc=2; no cleaning, no scenes, no proof), and the floor: the tokenizer alone on the same cores. Each in a process
+of its own, each with nothing cached, after imports."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""A library of any size that reads like prose: real sentences, recombined, set as the distributors of old books set them.
+"""A library of any size that reads like prose: real sentences, recombined, set as distributors of old books set them.
 
 The sentences are those of the packages that carry the demo's books. Made for benches, never kept in the repository."""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import random
 import re
 import shutil
@@ -52,14 +53,11 @@ def write_large_library(root: Path, books: int, pages: int, seed: int = 7) -> in
     for stage in STAGES:
         shutil.copytree(ROOT / "stages" / stage, folder / stage, dirs_exist_ok=True)
     (folder / "books").mkdir(exist_ok=True)
-    sentences = real_sentences()
+    paths = [folder / "books" / f"book-{number:04d}.txt" for number in range(books)]
+    with multiprocessing.get_context("spawn").Pool(initializer=_remember, initargs=(real_sentences(),)) as pool:
+        pool.starmap(_write_book, [(path, f"{seed}|{number}", pages) for number, path in enumerate(paths)])
     lines, total = ["books:"], 0
-    for number in range(books):
-        path = folder / "books" / f"book-{number:04d}.txt"
-        if not path.exists():
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(make_book(sentences, f"{seed}|{number}", pages), encoding="utf-8")
-            temporary.rename(path)
+    for number, path in enumerate(paths):
         total += path.stat().st_size
         told = {
             "source": f"file:stages/books/{path.name}",
@@ -74,6 +72,20 @@ def write_large_library(root: Path, books: int, pages: int, seed: int = 7) -> in
         lines.append(f"  book-{number:04d}: {json.dumps(told)}")
     (folder / "library.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return total
+
+
+_sentences: list[str] = []
+
+
+def _remember(sentences: list[str]) -> None:
+    _sentences[:] = sentences
+
+
+def _write_book(path: Path, seed: str, pages: int) -> None:
+    if not path.exists():
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(make_book(_sentences, seed, pages), encoding="utf-8")
+        temporary.rename(path)
 
 
 def make_book(sentences: list[str], seed: str, pages: int) -> str:

@@ -222,5 +222,8 @@ def test_a_model_from_scratch_takes_a_tokenizer_that_exists(prepared, ontogeny, 
         json.loads((prepared.root / run / "corpus/manifest.json").read_text("utf-8"))["tokenizer"]
         for run in (RUN, "runs/child")
     )
+    assert (
+        first.pop("sample") and child.pop("sample") is None
+    )  # what a tokenizer was trained on, where it was trained here
     assert first == child and not (prepared.root / "runs/child/.tokenizer").exists()
     assert ontogeny("prepare", "genome.yaml", "--out", "runs/child", "-q").code == 0
