@@ -50,7 +50,7 @@ def clean(text: str, markup: str, language: str = "en", skip: Collection[str] = 
     text, had_header = cut_gutenberg(_characters(text, cuts), cuts)
     text = whole = _without_line_ends(text)
     text = cut_empty_illustrations(text, cuts)
-    if markup == "plain":
+    if markup == "plain" or "\x0c" in text or "[Pg " in text:
         text = cut_pages(text if text is whole else _without_line_ends(text), cuts)
     text = text if text is whole else _without_line_ends(text)
     if "\x0c" in text and cuts.on("newlines"):

@@ -16,11 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from ontogeny.corpus.archives import Member, members
-from ontogeny.corpus.blocks import Cuts
 from ontogeny.corpus.clean import clean
 from ontogeny.corpus.docstrings import read_docstrings, read_pythonbible
 from ontogeny.corpus.encodings import decoded
-from ontogeny.corpus.pages import cut_pages
 from ontogeny.corpus.records import read_json, read_sqlite
 from ontogeny.corpus.selectors import Note, RawFile, Reading, ReadProblem, Selector
 from ontogeny.corpus.speakers import named_turns
@@ -146,15 +144,6 @@ def _read_txt(file: RawFile, told: Told, markup: str = "plain") -> Reading:
     return _spoken(Reading(text, markup, tuple(notes)), told)
 
 
-def _without_pages(text: str, notes: list[Note]) -> tuple[str, tuple[Note, ...]]:
-    """A text of pages without their numbers and the words they divide, by the rules that plain text is cleaned by."""
-    if "\x0c" not in text and "[Pg " not in text:
-        return text, tuple(notes)
-    cuts = Cuts()
-    text = cut_pages("\n".join(line.rstrip() if line != "\x0c" else line for line in text.split("\n")), cuts)
-    return text, (*notes, *((rule, f"{count} times") for rule, count, _ in cuts.counts()))
-
-
 def _spoken(reading: Reading, told: Told) -> Reading:
     """A reading with its speakers named as turns, if its book is of a form in which people speak."""
     if told.form not in SPOKEN_FORMS:
@@ -172,8 +161,8 @@ def _read_html(file: RawFile, told: Told) -> Reading:
     from ontogeny.corpus.extract import html_text
 
     html, notes = decoded(file.content, file.name, told.language)
-    text, found = _without_pages(html_text(html, keep_bold=told.form in SPOKEN_FORMS), notes)
-    return _spoken(Reading(text, "markdown", found), told)
+    text = html_text(html, keep_bold=told.form in SPOKEN_FORMS)
+    return _spoken(Reading(text, "markdown", tuple(notes)), told)
 
 
 def _read_fb2(file: RawFile, told: Told) -> Reading:
@@ -192,15 +181,14 @@ def _read_epub(file: RawFile, told: Told) -> Reading:
     from ontogeny.corpus.extract import epub_text
 
     content, notes = packed_anew(members(file.content, file.name), file.name, told.language)
-    text, found = _without_pages(epub_text(content), notes)
-    return _spoken(Reading(text, "markdown", found), told)
+    return _spoken(Reading(epub_text(content), "markdown", tuple(notes)), told)
 
 
 def _read_pdf(file: RawFile, told: Told) -> Reading:
     from ontogeny.corpus.columns import pdf_text
 
-    text, notes = _without_pages(*pdf_text(file.content, file.name))
-    return _spoken(Reading(text, "markdown", notes), told)
+    text, notes = pdf_text(file.content, file.name)
+    return _spoken(Reading(text, "markdown", tuple(notes)), told)
 
 
 def _read_zip(file: RawFile, told: Told) -> Reading:

@@ -22,7 +22,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 @pytest.fixture(scope="module")
 def scripts(tmp_path_factory) -> list[Path]:
     """The script of a corpus and that of a life, each a code block of the document."""
-    text = next(path for name in ("corpus-order.part.md", "corpus.md") if (path := DOCS / name).is_file()).read_text()
+    text = (DOCS / "corpus.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text[text.index("## Order, proven") :], re.DOTALL)[:2]
     folder, written = tmp_path_factory.mktemp("scripts"), []
     for number, block in enumerate(blocks):
