@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.corpus.making import make_prose
 from tests.launch.lives import PATIENCE_S, ROOT
 
 HANDS_OFF = ("launch/",)  # the two commands that install; `launch/test` is what runs this very test
@@ -25,6 +26,9 @@ def test_every_command_of_the_readme_works(tmp_path):
     assert len(commands()) >= 8
     for name in ("genome", "stages"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "books").mkdir()
+    for number in range(6):
+        (tmp_path / f"books/story-{number}.txt").write_text(make_prose(number, 40, 8), encoding="utf-8")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for line in commands():
         done = subprocess.run(
