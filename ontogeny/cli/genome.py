@@ -10,7 +10,7 @@ import typer
 
 from ontogeny.cli import genome_write
 from ontogeny.cli.genome_write import Second
-from ontogeny.cli.shared import GenomeFile, Json, Libraries, Overrides, planned, print_json
+from ontogeny.cli.shared import GenomeFile, Json, Libraries, Overrides, Quiet, planned, print_json
 
 if TYPE_CHECKING:
     from ontogeny.core.errors import Fault
@@ -32,6 +32,7 @@ def check(
     libraries: Libraries = None,
     strict: bool = typer.Option(False, "--strict", help="Warnings are faults."),
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Tell all faults of a genome, with line and column; and its warnings."""
     from ontogeny.core.errors import USER_FAULT, Fault, GenomeError, OntogenyError
@@ -51,6 +52,8 @@ def check(
     if json:
         print_json({"genome": str(genome), "faults": [_fault(one) for one in faults], "warnings": list(warnings)})
         raise typer.Exit(USER_FAULT if faults else 0)
+    if quiet:
+        return
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"{genome}: no fault, {len(warnings)} warning(s)")
@@ -65,11 +68,15 @@ def _fault(fault: Fault) -> dict[str, Any]:
     return {**told, "file": place[1], "line": int(place[2]), "column": int(place[3])} if place else told
 
 
-def schema(markdown: bool = typer.Option(False, "--markdown", help="The page for people: docs/genome.md.")) -> None:
+def schema(
+    markdown: bool = typer.Option(False, "--markdown", help="The page for people: docs/genome.md."),
+    quiet: Quiet = False,
+) -> None:
     """Print the JSON Schema of genome files, for editors, or the page that tells every key."""
     from ontogeny.core.description import genome_markdown, genome_schema
 
-    sys.stdout.write(genome_markdown() if markdown else genome_schema())
+    if not quiet:
+        sys.stdout.write(genome_markdown() if markdown else genome_schema())
 
 
 def show(
@@ -78,6 +85,7 @@ def show(
     libraries: Libraries = None,
     tree: bool = typer.Option(False, "--tree", help="Stages, sections and books, with titles and sizes."),
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Print a genome with stage defaults and overrides composed, or the tree of what it reads."""
     from ontogeny.core.genome import load_genome
@@ -86,14 +94,19 @@ def show(
     loaded = load_genome(genome, overrides or (), libraries or ())
     if tree:
         value = genome_tree(loaded, _file_sizes(loaded.library))
-        print_json(value) if json else print(told_tree(value))
+        if json:
+            print_json(value)
+        elif not quiet:
+            print(told_tree(value))
     elif json:
         print_json(loaded.resolved)
-    else:
+    elif not quiet:
         sys.stdout.write(loaded.text)
 
 
-def diff(genome: GenomeFile, other: Second, libraries: Libraries = None, json: Json = False) -> None:
+def diff(
+    genome: GenomeFile, other: Second, libraries: Libraries = None, json: Json = False, quiet: Quiet = False
+) -> None:
     """Tell what differs between two genomes: by stage, section, book, order, rate; not by line."""
     from ontogeny.core.diff import diff_genomes, told_changes
     from ontogeny.core.genome import load_genome
@@ -102,7 +115,7 @@ def diff(genome: GenomeFile, other: Second, libraries: Libraries = None, json: J
     changes = diff_genomes(one, two)
     if json:
         print_json({"equal": not changes, "changes": [change.as_dict() for change in changes]})
-    else:
+    elif not quiet:
         print(told_changes(changes))
 
 

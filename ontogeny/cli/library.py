@@ -24,7 +24,10 @@ def register(app: typer.Typer) -> None:
 
 
 def list_books(
-    libraries: Libraries = None, level: str = typer.Option("", help="Only this level."), json: Json = False
+    libraries: Libraries = None,
+    level: str = typer.Option("", help="Only this level."),
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """List the books of the nearest catalogue: id, level, field, form, licence, title."""
     from ontogeny.core.library import load_library
@@ -36,7 +39,7 @@ def list_books(
     if json:
         print_json([entry.model_dump(mode="json") for entry in entries])
         return
-    for entry in entries:
+    for entry in entries if not quiet else ():
         print(f"{entry.id:<32} {entry.level:<11} {entry.field:<22} {entry.form:<13} {entry.licence:<16} {entry.title}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ontogeny.cli.shared import GenomeFile, Json, Libraries, Overrides, known_books, planned, print_json
+from ontogeny.cli.shared import GenomeFile, Json, Libraries, Overrides, Quiet, known_books, planned, print_json
 
 if TYPE_CHECKING:
     from ontogeny.core.genome import LoadedGenome
@@ -19,7 +19,13 @@ def register(app: typer.Typer) -> None:
     app.command("plan")(plan)
 
 
-def plan(genome: GenomeFile, overrides: Overrides = None, libraries: Libraries = None, json: Json = False) -> None:
+def plan(
+    genome: GenomeFile,
+    overrides: Overrides = None,
+    libraries: Libraries = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Print every step, rate, batch, seed, token count, licence and warning; start nothing."""
     from ontogeny.core.genome import load_genome
 
@@ -29,7 +35,7 @@ def plan(genome: GenomeFile, overrides: Overrides = None, libraries: Libraries =
     leaves = _leaves(loaded, known)
     if json:
         print_json({**resolved.as_dict(), "books": leaves})
-    else:
+    elif not quiet:
         print(told(resolved, leaves))
         if resolved.provisional:
             further = "".join(f" --library {shlex.quote(str(path))}" for path in libraries or ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ontogeny.cli.shared import Json, RunFolder, print_json
+from ontogeny.cli.shared import Json, Quiet, RunFolder, print_json
 from ontogeny.train.proof import verified
 
 
@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify)
 
 
-def verify(run: RunFolder, json: Json = False) -> None:
+def verify(run: RunFolder, json: Json = False, quiet: Quiet = False) -> None:
     """Prove that what was read is what is declared, that no file changed since, and that every adapter loads."""
     from ontogeny.cli.shared import existing_run
     from ontogeny.core.errors import VerifyError
@@ -25,5 +25,5 @@ def verify(run: RunFolder, json: Json = False) -> None:
         raise typer.Exit(VerifyError.exit_code if faults else 0)
     if faults:
         raise VerifyError(faults)
-    for check in checks:
+    for check in checks if not quiet else ():
         print(check)

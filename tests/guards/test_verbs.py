@@ -43,6 +43,12 @@ def test_a_verb_has_help(command):
         assert option.name == "help" or getattr(option, "help", "") or option.name == "scene_id", option.name
 
 
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_a_verb_can_be_quiet(command):
+    found = found_command(command)
+    assert hasattr(found, "commands") or "-q" in {option for one in found.params for option in one.opts}
+
+
 def test_every_file_of_the_cli_is_a_verb():
     """A file `<verb>_<command>.py` holds one command of a verb's group."""
     files = {path.stem.partition("_")[0] for path in (ROOT / "ontogeny" / "cli").glob("[a-z]*.py")} - {"app", "shared"}
