@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from urllib.parse import urlsplit
 
 from ontogeny.core.errors import Fault
@@ -71,6 +72,17 @@ def address_fault(url: str, pinned: bool) -> Fault | None:
             fix="write https://, or pin the book's sha256 in the catalogue",
         )
     return None
+
+
+def is_inner(host: str) -> bool:
+    """Whether a host is, by its name, this machine or one of its own network (no name is looked up)."""
+    host = host.lower().strip("[]").rstrip(".")
+    if host.rpartition(".")[2] in ("localhost", "local", "internal"):
+        return True
+    try:
+        return not ipaddress.ip_address(host if ":" in host else socket.inet_aton(host)).is_global  # 127.1 is one too
+    except (ValueError, OSError):
+        return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -159,6 +159,8 @@ def parse_yaml(text: str, name: str, error: type[OntogenyError]) -> Document:
         place, got = f":{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}", str(problem)
     except RecursionError:
         got, fix = "lists in lists without end", "write it flatter"
+    except TypeError:  # such a key cannot be looked up
+        got, fix = "a list or a mapping as a key", "write keys as plain words"
     except (YAMLError, ValueError) as problem:
         got = str(problem)
     if got:

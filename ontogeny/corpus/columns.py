@@ -6,7 +6,6 @@ and the end of their line, so that cleaning puts together what a page or a line 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from itertools import pairwise
 
 from ontogeny.corpus.extract import pdf_pages
@@ -15,6 +14,7 @@ from ontogeny.corpus.selectors import Note, ReadProblem
 FULL_LINE_FRAC = 0.93
 MIN_LETTERS_A_PAGE = 20
 MIN_HEADS = 3
+HEAD_PAGES = 4  # left and right pages have heads of their own, and a chapter's first page has none
 MAX_HEADING_LINES = 3
 BEGINNING_CHARS = 24
 
@@ -55,11 +55,19 @@ def pdf_text(content: bytes, name: str) -> tuple[str, list[Note]]:
 
 
 def _without_furniture(pages: list[list[str]]) -> list[list[str]]:
-    """Pages without what comes at the head or foot of several of them, whatever number stands in it."""
-    edges = Counter(_unnumbered(line) for page in pages for line in {*page[:2], *page[-2:]})
-    common = {line for line, count in edges.items() if count >= MIN_HEADS and (line or len(pages) > MIN_HEADS)}
+    """Pages without what comes at the head or foot of several pages near one another, whatever number stands in it.
+
+    What a book merely says often ("No, he said.") comes at the edges of pages too, but of pages far apart."""
+    edges: dict[str, list[int]] = {}
+    for number, page in enumerate(pages):
+        for line in {_unnumbered(line) for line in (*page[:2], *page[-2:])}:
+            edges.setdefault(line, []).append(number)
+    heads = [set[str]() for _ in pages]
+    for line, numbers in edges.items():
+        for number in _near_one_another(numbers) if line or len(pages) > MIN_HEADS else ():
+            heads[number].add(line)
     kept = []
-    for page in pages:
+    for page, common in zip(pages, heads, strict=True):
         outer = {*range(2), len(page) - 1, len(page) - 2}
         kept.append(
             [
@@ -69,6 +77,17 @@ def _without_furniture(pages: list[list[str]]) -> list[list[str]]:
             ]
         )
     return kept
+
+
+def _near_one_another(numbers: list[int]) -> list[int]:
+    """Of ascending page numbers those that stand in a run of MIN_HEADS or more, no gap in it over HEAD_PAGES."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number - runs[-1][-1] <= HEAD_PAGES:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return [number for run in runs if len(run) >= MIN_HEADS for number in run]
 
 
 def _page_blocks(lines: list[str], headings: dict[str, int], beginnings: set[str], width: int) -> list[str]:

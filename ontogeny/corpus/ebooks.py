@@ -41,7 +41,8 @@ def packed_anew(members: list[Member], name: str, language: str) -> tuple[bytes,
     files = {member.name: member for member in members}
     package, items, spine = _package(files, name)
     documents = {path for path in files if path.lower().endswith(DOCUMENTS) and path not in NOT_DOCUMENTS}
-    if any(path.encode() in files[key].read() for key in NOT_DOCUMENTS[1:] if key in files for path in documents):
+    locked = b"".join(files[key].read() for key in NOT_DOCUMENTS[1:] if key in files)
+    if locked and any(path.encode() in locked for path in documents):
         raise _problem("is locked: its documents are encrypted.", name, "an EPUB without copy protection")
     missing = [path for path in spine if path not in files]
     notes: list[Note] = []
@@ -137,6 +138,7 @@ _NOTE = re.compile(
     r"<a\b([^<>]*)>\s*(?:<sup>)?\s*[\[({]?([^<\[\](){}]{1,8})[\])}]?\s*(?:</sup>)?\s*</a>", re.IGNORECASE
 )
 _TOKEN = re.compile(r"<(/?)(?:\w+:)?([\w-]+)([^<>]*)>")
+_ENDS_A_TITLE = ("title", "section", "/section", "body", "/body", "poem", "subtitle")
 _NOTES_BODY = re.compile(r"name\s*=\s*[\"'](?:notes|comments|footnotes)", re.IGNORECASE)
 _PLAIN = {
     "p": "p",
@@ -181,9 +183,13 @@ class _Fb2Writer:
         at = 0
         for token in _TOKEN.finditer(text):
             self._add(pieces, text[at : token.start()])
+            if self.title is not None and token[1] + token[2].lower() in _ENDS_A_TITLE:
+                pieces += self.title  # it was never closed: what stands in it is text
+                self.title = None
             self._add(pieces, self._tag(bool(token[1]), token[2].lower(), token[3]))
             at = token.end()
         self._add(pieces, text[at:])
+        pieces += self.title or []
         return f"<html><body>{''.join(pieces)}</body></html>"
 
     def _add(self, pieces: list[str], told: str) -> None:

@@ -69,11 +69,14 @@ def decoded(raw: bytes, name: str, language: str = "") -> tuple[str, list[Note]]
 
 
 def declared_codec(raw: bytes) -> str:
-    """The code page that an XML or HTML declaration, or a Gutenberg header, names; "" if there is none known."""
+    """The code page that an XML or HTML declaration, or a Gutenberg header, names; "" if there is none known.
+
+    Names that Python has for other things ("undefined", "hex", "idna", "unicode_escape") are no code pages."""
     found = _DECLARED.search(raw[:8192])
     try:
-        return codecs.lookup(next(filter(None, found.groups())).decode("ascii")).name if found else ""
-    except LookupError:
+        codec = codecs.lookup(next(filter(None, found.groups())).decode("ascii")).name if found else ""
+        return codec if codec and _HIGH.decode(codec, "replace") and b"\\u0041".decode(codec, "replace") != "A" else ""
+    except (LookupError, UnicodeError):
         return ""
 
 

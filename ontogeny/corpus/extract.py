@@ -17,7 +17,10 @@ RAISED, LOWERED = "\ue001", "\ue002"
 _SUFFIXED = re.compile(f"([{RAISED}{LOWERED}])([^{RAISED}{LOWERED}\n]{{1,200}})\\1")
 _IMAGE = re.compile(r"!\[([^\]\n]*)\]\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)")
 _LINK = re.compile(r"(?<!\\)\[([^\[\]\n]+)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?: +\"[^\"\n]*\")?\)")
-_FRONT_MATTER = re.compile(r"\A---\n(?:(?!---\n)[^\n]*\n){0,200}?(?:---|\.\.\.)\n")
+_FRONT_MATTER = re.compile(  # begins with a key: a rule at the head of a text is no front matter
+    r"\A---\n(?:#[^\n]*\n|\n){0,20}[\w\"'.-]{1,60}[ \t]*:(?:[ \t][^\n]*)?\n"
+    r"(?:(?!---\n)[^\n]*\n){0,200}?(?:---|\.\.\.)\n"
+)
 _CALLOUT = re.compile(r"^(>[ \t]*)\[![\w-]{1,40}\][+-]?[ \t]*", re.MULTILINE)
 _OWN_LINE = re.compile(r"\s*(?:[-*+] |\d{1,3}[.)] |\||#{1,6} )")
 _BREAKS = re.compile(rf"(?:[ \t\n]*{BREAK}[ \t]*)+")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ontogeny import __version__
-from ontogeny.core.address import address_fault
+from ontogeny.core.address import address_fault, is_inner
 from ontogeny.core.hashes import file_sha256
 from ontogeny.core.run import disk_faults, sync
 
@@ -172,8 +172,15 @@ def _requested(url: str, part: _Part, sha256: str | None, max_bytes: int) -> str
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": mark}
 
-    def watch(request: httpx.Request) -> None:
-        check_url(str(request.url), sha256)  # a redirect may not lead where a source may not
+    def watch(request: httpx.Request) -> None:  # a redirect may not lead where a source may not
+        check_url(str(request.url), sha256)
+        if is_inner(request.url.host) and not is_inner(urlsplit(url).hostname or ""):
+            raise FetchProblem(
+                "cannot be fetched: its server sends to a machine of this network.",
+                f"{url} leads to {request.url.scheme}://{request.url.host}",
+                "an address outside, as its source is",
+                "correct the address, or name the machine itself",
+            )
 
     options = {"follow_redirects": True, "max_redirects": REDIRECTS, "event_hooks": {"request": [watch]}}
     with _turn(_host(url)), httpx.Client(timeout=httpx.Timeout(60, connect=15), **options) as client:

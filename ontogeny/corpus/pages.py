@@ -104,6 +104,8 @@ def _page_numbers(lines: list[str]) -> list[int]:
     for index, line in enumerate(lines):
         if 0 < len(line) < 40 and (match := _ALONE.match(line)):
             number = match["number"]
+            if not number.isascii():  # to a pattern that does not mind case, ı is an i
+                continue
             if (match["named"] or number.isdigit() or number.islower()) and 0 < (value := number_of(number)) < 5000:
                 found.append((index, value, bool(match["named"]) or _in_sentence(lines, index)))
     chain = _longest_rise(found)

@@ -22,7 +22,7 @@ from ontogeny.corpus.place import split_authored
 from ontogeny.corpus.reading import StageReading, StageWriter, check_speakers, loop_loss_of
 from ontogeny.corpus.rows import Corpus
 from ontogeny.corpus.shelf import Shelf, book_path
-from ontogeny.corpus.store import Store, code_version, is_worth_keeping, link_or_copy
+from ontogeny.corpus.store import Store, code_version, is_worth_keeping, link_or_copy, read_tokens
 from ontogeny.corpus.vocabulary import make_encoder, sample_of, tokenizer_fingerprint, train_tokenizer
 from ontogeny.corpus.workers import Workers
 from ontogeny.scenes.conflict import load_scenes
@@ -30,6 +30,7 @@ from ontogeny.scenes.gap import CAST, has_gaps
 from ontogeny.scenes.language import TABLES
 from ontogeny.scenes.shape import Scene
 
+SPELT_BYTES_PER_TOKEN = 1.25  # 1 where each byte is a token of its own
 COUNTED_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -208,6 +209,8 @@ class _Making:
         for done, (index, reading) in enumerate(self.workers.each(_write_stage, tasks, sizes)):
             self.progress(f"stage {self.plan.stages[index].name}", done, len(tasks))
             found[index] = reading
+        for stage, reading in zip(self.plan.stages, (found[index] for index in range(len(tasks))), strict=True):
+            reading.warnings += _strange_scripts(stage, shelf)
         return [found[index] for index in range(len(tasks))]
 
     def _tokenizer(self, folder: Path, given: Path | None, shelf: Shelf) -> dict | None:
@@ -234,6 +237,14 @@ class _Making:
             self.store.put(kept, lambda out: train_tokenizer(texts, size, out, context_tokens))
         shutil.copytree(kept, folder)
         return {"books": [record.id for record in sample], "bytes": sum(record.bytes for record in sample)}
+
+
+def _strange_scripts(stage: Any, shelf: Shelf) -> Iterator[str]:
+    """A warning for each book of a stage that the tokenizer can hardly do more than spell."""
+    for book_id in dict.fromkeys(book_id for _, books in stage.sections for book_id in books):
+        tokens = len(read_tokens(shelf.tokens[book_id]).ids)
+        if (rate := shelf.records[shelf.index[book_id]].bytes / max(1, tokens)) < SPELT_BYTES_PER_TOKEN:
+            yield f"the tokenizer hardly knows the script of book '{book_id}': {rate:.2f} bytes a token"
 
 
 def _write_stage(task: tuple[Any, Any, Shelf, list[Scene], Path]) -> StageReading:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from ontogeny.corpus.archives import Member, members
+from ontogeny.corpus.archives import MAX_UNPACKED_BYTES, Member, members
 from ontogeny.corpus.clean import clean
 from ontogeny.corpus.docstrings import read_docstrings, read_pythonbible
 from ontogeny.corpus.encodings import decoded
@@ -34,6 +34,7 @@ KIND_OF_SUFFIX = {
     **{suffix: suffix[1:] for suffix in (".epub", ".fb2", ".pdf", ".zip")},
 }
 READABLE = ".txt, .md, .html, .epub, .fb2, .pdf, .json, .jsonl, .zip, .db, .py with `docstrings` or `book=N`"
+MAX_TEXT_CHARS = MAX_UNPACKED_BYTES  # of an archive's books together: each may be an archive of its own
 _MAGIC = (
     (b"\x1f\x8b", "a gzip archive"),
     (b"BZh", "a bzip2 archive"),
@@ -200,7 +201,18 @@ def _read_zip(file: RawFile, told: Told) -> Reading:
         raise ReadProblem(
             "holds no file that can be read.", f"{len(found)} files in {file.name}", READABLE, "pack texts"
         )
-    readings = [(member, _read_member(file, member, told)) for member in read]
+    readings: list[tuple[Member, Reading]] = []
+    chars = 0
+    for member in read:
+        readings.append((member, _read_member(file, member, told)))
+        chars += len(readings[-1][1].text)
+        if chars > MAX_TEXT_CHARS:
+            raise ReadProblem(
+                "holds more text than a book: a zip bomb of books, or a library.",
+                f"{chars} characters and more, up to {member.name}",
+                f"at most {MAX_TEXT_CHARS} characters",
+                "unpack the archive and name its books one by one",
+            )
     notes = [(name, f"{member.name}: {what}") for member, reading in readings for name, what in reading.notes]
     if left := len(found) - len(read):
         first = next(member.name for member in found if member not in read)

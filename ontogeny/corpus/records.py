@@ -64,7 +64,7 @@ def _parsed(text: str, name: str) -> Any:
     """A file's value; of several values, a line each, their list."""
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a ValueError alone: a number of more digits than Python reads
         lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
         fault = f"{name}: {error}"
         if len(lines) < 2 or not isinstance(error, json.JSONDecodeError):
@@ -73,7 +73,7 @@ def _parsed(text: str, name: str) -> Any:
     for number, line in lines:
         try:
             values.append(json.loads(line))
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise _not_json(fault if number == lines[0][0] else f"{name}, line {number}: {error}") from None
     return values
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -141,7 +141,7 @@ def dataset_rows(source: str, root: Path | None) -> bytes:
     name = match["dataset"]
     pairs = parse_qsl(match["query"] or "", keep_blank_values=True)
     lines, size = [], 2
-    for row in _rows(str(root / name) if root else name, match["config"], match["split"], pairs):
+    for row in _rows(str(root / name) if root else name, match["config"], match["split"], pairs, root is not None):
         line = json.dumps(row, ensure_ascii=False, default=_json_value)
         size += len(line.encode("utf-8")) + 2
         if size > MAX_BYTES:
@@ -155,9 +155,11 @@ def dataset_rows(source: str, root: Path | None) -> bytes:
     return ("[\n" + ",\n".join(lines) + "\n]\n").encode("utf-8")
 
 
-def _rows(name: str, config: str | None, split: str, pairs: list[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+def _rows(
+    name: str, config: str | None, split: str, pairs: list[tuple[str, str]], local: bool
+) -> Iterator[dict[str, Any]]:
     """The rows that a selector can need, each with the columns that it names."""
-    from datasets import load_dataset
+    from datasets import load_dataset, load_dataset_builder
     from datasets.exceptions import DatasetsError
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -171,6 +173,15 @@ def _rows(name: str, config: str | None, split: str, pairs: list[tuple[str, str]
     last = int(asked["take"]) + int(asked.get("skip", 0)) if exact else None
     try:
         with _quiet():
+            if local:
+                _check_inside(Path(name).resolve(), load_dataset_builder(name, config).config.data_files or {})
+            elif Path(name).exists():  # `datasets` would read it in the Hub's place
+                raise FetchProblem(
+                    "has the name of a folder that stands here.",
+                    str(Path(name).absolute()),
+                    "no folder of a data set's name in the working folder",
+                    "change into another folder, or name this one: hf:./FOLDER#SPLIT",
+                )
             rows = load_dataset(name, config, split=split, streaming=True)
             known = set(rows.column_names or ())
             if ("body" in asked or "labelled" in asked) and columns & known:
@@ -184,13 +195,25 @@ def _rows(name: str, config: str | None, split: str, pairs: list[tuple[str, str]
         raise Unreachable(
             "cannot be fetched: the Hub gives no answer.", _line(error), "an answer of the Hub", ""
         ) from error
-    except (DatasetsError, ValueError, OSError, TypeError) as error:
+    except (DatasetsError, ValueError, OSError, TypeError, ImportError) as error:
         raise FetchProblem(
             "names rows that its data set does not give.",
             _line(error),
             "a config and a split that it has, in a format `datasets` reads",
             "correct the source: hf:DATASET[:CONFIG]#SPLIT",
         ) from error
+
+
+def _check_inside(folder: Path, files: Mapping[str, Iterable[str]]) -> None:
+    """Raises: FetchProblem where a data set's own card names files outside its folder, or on the network."""
+    for path in (str(path) for paths in files.values() for path in paths):
+        if "://" in path or not Path(path).resolve().is_relative_to(folder):
+            raise FetchProblem(
+                "is a folder whose README names data outside itself.",
+                path,
+                f"files under {folder}",
+                "copy the data into the folder, and correct `data_files` in its README.md",
+            )
 
 
 class _quiet:

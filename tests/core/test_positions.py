@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ontogeny.core.errors import Fault, GenomeError
@@ -225,6 +225,7 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=14).map("".join))
+@example("? - :")
 def test_any_text_is_read_or_told(text):
     try:
         read(text)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from binding import as_fb2, as_pdf, as_zip, read_bytes, refused, shared_book
 
+from ontogeny.corpus import readers
+
 ROOT = Path(__file__).parents[2]
 LOGIN = """<html><head><title>Log in</title></head><body><h1>Welcome back</h1><p>Please sign in.</p>
 <form><input name="user"><input class="x" type="password" name="p"><button>Go</button></form></body></html>"""
@@ -61,6 +63,8 @@ def test_a_suffix_that_lies_is_told(tmp_path):
         ("a.epub", b"no archive at all", "no EPUB inside"),
         ("a.jsonl", b'{"text": "a"}\n{"text": \n', "not JSON"),
         ("a.json", b'[{"q": "x"}]', "nobody says what to read"),
+        ("a.json", b'[{"text": "x", "n": %s}]' % (b"1" * 5000), "not JSON"),
+        ("a.jsonl", b'{"text": "x"}\n{"text": "x", "n": %s}\n' % (b"1" * 5000), "not JSON"),
         ("a.html", b"<html><body><script>x</script></body></html>", "is empty"),
         ("a.txt", b"", "is empty"),
         ("a.txt", b" \n\t\n", "is empty"),
@@ -70,6 +74,14 @@ def test_a_suffix_that_lies_is_told(tmp_path):
 )
 def test_files_that_are_no_books(tmp_path, name, content, said):
     assert said in refused(tmp_path, name, content).what
+
+
+def test_books_in_a_zip_are_bounded_together(tmp_path, monkeypatch):
+    packed = as_zip({f"{number}.txt": f"Words of book {number}. " * 40 for number in range(5)})
+    assert "book 4" in read_bytes(tmp_path, "a.zip", packed).text
+    monkeypatch.setattr(readers, "MAX_TEXT_CHARS", 2000)
+    fault = refused(tmp_path, "a.zip", packed)
+    assert "more text than a book" in fault.what and "2.txt" in fault.got
 
 
 def test_a_broken_line_of_records_is_named(tmp_path):
@@ -89,7 +101,7 @@ def test_two_gigabytes_on_a_line_are_refused_unread(tmp_path):
     with (tmp_path / "a.txt").open("wb") as file:
         file.truncate(2 << 30)
     code = (
-        "import resource, sys; from pathlib import Path; from types import SimpleNamespace as N\n"
+        "import re, sys; from pathlib import Path; from types import SimpleNamespace as N\n"
         "from ontogeny.core.errors import LibraryError\n"
         "from ontogeny.corpus.sources import read_source\n"
         "try:\n"
@@ -97,7 +109,7 @@ def test_two_gigabytes_on_a_line_are_refused_unread(tmp_path):
         "    read_source(entry, Path(sys.argv[1]))\n"
         "except LibraryError as error:\n"
         "    assert 'too large' in str(error), error\n"
-        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\n"
+        "    print(int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) // 1024)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True

@@ -88,6 +88,10 @@ def test_a_declaration_is_a_hint_and_no_more(tmp_path):
         book = read_bytes(tmp_path, "a.html", page.format(said).encode(codec), language="ru")
         assert book.text.strip() == SAID.strip()
         assert book.notes == (() if codec == "utf-8" else (("encoding", codec),))
+    french = "Il était une fois une fée très âgée, qui aimait les forêts. " * 20
+    for said in ("undefined", "hex", "idna", "punycode", "unicode_escape"):  # Python knows them; they are no code pages
+        raw = page.format(said).replace(SAID, french).encode("cp1252")
+        assert read_bytes(tmp_path, "a.html", raw, language="fr").text.split() == french.split()
     said_utf8 = as_fb2(f"<section><p>{SAID}</p></section>").decode().encode("cp1251")
     assert read_bytes(tmp_path, "a.fb2", said_utf8, language="ru").text.strip() == SAID.strip()
 

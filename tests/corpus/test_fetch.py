@@ -418,6 +418,20 @@ def test_a_redirect_may_not_lead_where_a_source_may_not(mirror, folder):
     assert fetched(mirror.url + "/b.txt", folder).read_bytes() == BOOK
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "LOCALHOST:{port}", "127.1", "[::1]", "10.0.0.1", "a.local"])
+def test_a_redirect_from_outside_may_not_lead_into_this_network(mirror, folder, monkeypatch, host):
+    monkeypatch.setenv("http_proxy", mirror.url)  # the server plays example.org
+    inside = f"http://{host.format(port=mirror.url.rpartition(':')[2])}/secret.txt"
+    mirror.has("/secret.txt")
+    mirror.answers["http://example.org/fox.txt"] = lambda ask: ask.tell(b"", 302, {"Location": inside})
+    with pytest.raises(FetchProblem, match="a machine of this network"):
+        fetched("http://example.org/fox.txt", folder, sha256=SHA)
+    assert mirror.paths == ["http://example.org/fox.txt"] and nothing_is_there(folder)
+    mirror.answers["http://example.org/fox.txt"] = lambda ask: ask.tell(b"", 302, {"Location": "http://8.8.8.8/f.txt"})
+    mirror.has("http://8.8.8.8/f.txt")
+    assert fetched("http://example.org/fox.txt", folder, sha256=SHA).read_bytes() == BOOK
+
+
 # Gutenberg
 
 

@@ -21,6 +21,7 @@ from binding import (
     typeset,
 )
 
+from ontogeny.corpus import columns
 from ontogeny.corpus.clean import clean
 
 PAGE = """<!DOCTYPE html><html><head><title>The Window</title><style>p { color: red }</style>
@@ -209,6 +210,22 @@ def test_a_pdf_gives_paragraphs_without_heads_and_numbers(tmp_path):
     assert sum(block in whole for block in blocks) > 0.4 * len(blocks)
 
 
+def test_what_a_book_often_says_is_no_head_of_its_pages():
+    pages = [[f"Line {chr(97 + at)} of page {chr(97 + page % 26)}{page}." for at in range(20)] for page in range(200)]
+    for page in (10, 100, 190):
+        pages[page][-1] = "No, he said."
+    heads = [["The Book", *page] if number % 2 else page for number, page in enumerate(pages)]
+    assert columns._without_furniture(heads) == columns._without_furniture(pages) == pages
+
+
+def test_an_fb2_whose_title_is_never_closed_loses_nothing(tmp_path):
+    body = "<section><title><p>One</p><p>Told here.</p>{}<section><title><p>Two</p></title><p>Told there.</p></section>"
+    for end, marks in (("</section>", "##"), ("", "###")):
+        told = read_bytes(tmp_path, "a.fb2", as_fb2(body.format(end))).text
+        assert " ".join(told.split()) == f"One Told here. {marks} Two Told there."
+    assert "Told here." in read_bytes(tmp_path, "a.fb2", as_fb2("<section><title><p>One</p><p>Told here.</p>")).text
+
+
 def test_markdown_leaves_out_what_is_not_read(tmp_path):
     text = (
         "---\ntitle: T\ntags: [a]\n---\n\nThe Title\n=========\n\n"
@@ -219,6 +236,8 @@ def test_markdown_leaves_out_what_is_not_read(tmp_path):
         "\n# The Title\n\nA link and [Illustration: a lamp].\n\n## Under\n\n"
         "> Mark\n> this\n\na - b\n\n---\n\nlast [^1] [x]\n"
     )
+    between_rules = "---\nIt was a dark night: nobody slept.\n\nA storm came.\n\n---\n\nThe end.\n"
+    assert read_bytes(tmp_path, "b.md", between_rules.encode()).text == between_rules
 
 
 def test_json_lines_are_records(tmp_path):

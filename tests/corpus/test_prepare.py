@@ -18,6 +18,18 @@ def files_of(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_a_script_that_the_tokenizer_never_saw_is_a_warning(tmp_path):
+    strange = "\n\n".join("天地玄黄宇宙洪荒日月盈昃辰宿列张。" * 4 for _ in range(12))
+    library = make_library(tmp_path, {"plain": make_prose(1, 30), "strange": strange})
+    plan = make_plan([make_stage(0, "one", ["plain", "strange"], every_tokens=None)])
+    plan.tokenizer = {"pretrained": "given"}
+    train_tokenizer([make_prose(5, 30)], 333, tmp_path / "given")
+    told = prepare_corpus(plan, library, tmp_path / "corpus", tmp_path / "given").manifest["stages"][0]["warnings"]
+    assert [line for line in told if "script" in line] == [
+        "the tokenizer hardly knows the script of book 'strange': 1.00 bytes a token"
+    ]
+
+
 def test_two_preparations_are_equal_to_the_byte(prepared, tmp_path):
     plan, library, corpus = prepared
     again = prepare_corpus(plan, library, tmp_path / "corpus")

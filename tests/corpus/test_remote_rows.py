@@ -48,6 +48,22 @@ def fault_of(source: str, root: Path):
     return fault
 
 
+@pytest.mark.parametrize("path", ["{root}/secret.jsonl", "../../../secret.jsonl", "https://example.org/secret.jsonl"])
+def test_a_card_may_not_name_data_outside_its_folder(library, path):
+    (library.parent / "secret.jsonl").write_text(json.dumps({"text": "What nobody is to read."}) + "\n")
+    card = library / "sets/lines/README.md"
+    files = "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {}\n---\n"
+    card.write_text(files.format(path.format(root=library.parent)))
+    assert fault_of("hf:./sets/lines#train&body=text", library).what
+    card.write_text(files.format("test.jsonl"))
+    assert "0 mice" in read_source(Entry("hf:./sets/lines#train&body=text"), library).text
+
+
+def test_a_folder_here_is_not_read_in_place_of_the_hub(library, monkeypatch):
+    monkeypatch.chdir(library)
+    assert "folder that stands here" in fault_of("hf:sets/lines#train&body=text", library).what
+
+
 @pytest.mark.parametrize("folder", ["lines", "tables"])
 def test_rows_of_a_local_folder_become_chapters(library, folder):
     book = read_source(Entry(f"hf:./sets/{folder}#train&heading=title&body=text"), library)
