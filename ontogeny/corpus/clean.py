@@ -22,6 +22,7 @@ from ontogeny.corpus.pages import cut_pages
 from ontogeny.corpus.structure import Paragraph, count_kinds, cut_empty_illustrations, make_paragraphs, mark_brackets
 
 _NEWLINES = re.compile(r"\r\n?|[\u2028\u2029\x85\x0b]")
+_FORM_FEED = re.compile(r"(?<![ \t])[ \t]*+\x0c")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufeff\u200b\u2060]")
 _MARKDOWN_HEADING = re.compile(r"^(#{1,6}) +(.*[^\s#]|#+)[ #]*$")
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
@@ -55,7 +56,7 @@ def clean(text: str, markup: str, language: str = "en", skip: Collection[str] = 
     text = text if text is whole else _without_line_ends(text)
     if "\x0c" in text and cuts.on("newlines"):
         cuts.add("newlines", text.count("\x0c"), 0)
-        text = text.replace("\x0c", "\n\n")
+        text = _FORM_FEED.sub("\n\n", text)
     blocks = split_blocks(text)
     if markup == "play":
         return _assemble(_play(blocks, cuts), cuts)

@@ -179,9 +179,7 @@ class _Making:
         self.progress("tokenizer", 0, 1)
         sample = self._tokenizer(folder / "tokenizer", tokenizer, Shelf(folder, records, stored))
         fingerprint = tokenizer_fingerprint(folder / "tokenizer")
-        tokens = stored_tokens(
-            keys, folder / "tokenizer", fingerprint, self.store, self.workers, self.progress
-        )
+        tokens = stored_tokens(keys, folder / "tokenizer", fingerprint, self.store, self.workers, self.progress)
         shelf = Shelf(folder, records, stored, tokens)
         readings = self._stages(folder, shelf, {name: training for name, (training, _) in authored.items()})
         self.progress("held-out passages", 0, 1)

@@ -362,6 +362,19 @@ WORDS = st.sampled_from(
         "a",
     ]
 )
+
+
+@pytest.mark.parametrize("text", ["One.\n \x0cTHE HEAD\nTwo.", "Page 3 \t\x0c\nTwo.", "One. \x0c Two."])
+def test_a_form_feed_leaves_no_space_at_a_lines_end(text):
+    book = clean(text, "plain")
+    assert not re.search(r"[ \t]\n", book.text) and clean(book.text, "plain").text == book.text
+
+
+@pytest.mark.parametrize("line", ["ı", "vı", "Page ı", "[ıı]"])
+def test_a_letter_that_looks_like_a_roman_number_is_none(line):
+    assert clean(f"A line that goes on and\n\n{line}\n\nends here.", "plain", "tr").text.count(line) == 1
+
+
 LINES = st.lists(WORDS, min_size=1, max_size=14).map(" ".join)
 BLOCKS = st.lists(LINES, min_size=1, max_size=6).map("\n".join)
 TEXTS = st.lists(st.tuples(BLOCKS, st.integers(1, 5)), max_size=12).map(

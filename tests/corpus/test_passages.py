@@ -19,7 +19,8 @@ def test_passages_are_whole_paragraphs_of_about_the_target_size():
 def test_a_long_paragraph_is_a_passage_alone():
     long = "word " * 800
     book = clean(f"{'Short one. ' * 30}\n\n{long}\n\nAfter.", "plain")
-    assert [book.text[p.start : p.end].strip() for p in make_passages(book.text, [chapter[1] for chapter in book.chapters])] == [
+    passages = make_passages(book.text, [chapter[1] for chapter in book.chapters])
+    assert [book.text[p.start : p.end].strip() for p in passages] == [
         ("Short one. " * 30).strip(),
         long.strip(),
         "After.",

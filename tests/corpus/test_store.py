@@ -193,7 +193,10 @@ def test_tasks_come_back_with_their_results_and_exceptions_are_raised_here():
 def plain_shingles(text):
     words = re.findall(r"\w+", text.lower())
     odd, every = 0x9E3779B97F4A7C15, (1 << 64) - 1
-    numbers = [sum((ord(c) + 1) * pow(odd, k + 1, 1 << 64) for k, c in enumerate(w[:LONGEST_WORD])) & every for w in words]
+    numbers = [
+        sum((ord(c) + 1) * pow(odd, k + 1, 1 << 64) for k, c in enumerate(word[:LONGEST_WORD])) & every
+        for word in words
+    ]
     found = []
     for first in range(len(words) - SHINGLE_WORDS + 1):
         total = 0
