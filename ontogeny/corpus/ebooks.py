@@ -23,8 +23,8 @@ DOCUMENTS = (".xhtml", ".html", ".htm", ".xml")
 NOT_DOCUMENTS = ("META-INF/container.xml", "META-INF/encryption.xml")
 HEAD_CHARS = 600
 
-_ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-_EMPTY = re.compile(r"<(?!(?:br|hr|img|input|meta|link|col|area|base|wbr)\b)([\w:]+)([^<>]*)/>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""(?<![\w:-])([\w:-]++)\s*+=\s*+(?:"([^"]*)"|'([^']*)')""")
+_EMPTY = re.compile(r"<(?!(?:br|hr|img|input|meta|link|col|area|base|wbr)\b)([\w:]++)([^<>]*)/>", re.IGNORECASE)
 _BODY = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
 _HEADED = re.compile(r"<h[1-6]\b", re.IGNORECASE)
 _NCX = re.compile(

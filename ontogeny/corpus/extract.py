@@ -26,7 +26,7 @@ _OWN_LINE = re.compile(r"\s*(?:[-*+] |\d{1,3}[.)] |\||#{1,6} )")
 _BREAKS = re.compile(rf"(?:[ \t\n]*{BREAK}[ \t]*)+")
 _PADDING = re.compile(r"((?<=\| )-{3}|)(?:(?<=---)-+)? +\|(?!\w)")
 _CODE = re.compile(r"<pre\b[^<>]*>\s*<code", re.IGNORECASE)
-_SETEXT = re.compile(r"^(?=\S)([^\n#>|-][^\n]{0,120})\n(=|-){3,}[ \t]*$", re.MULTILINE)
+_SETEXT = re.compile(r"(?<![^\n]\n)^(?=\S)([^\n#>|-][^\n]{0,120})\n(=|-){3,}[ \t]*$", re.MULTILINE)
 
 
 def html_text(html: str, keep_bold: bool = False) -> str:

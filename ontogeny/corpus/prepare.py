@@ -63,11 +63,16 @@ def prepare_corpus(
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        with Workers() as workers:
-            making = _Making(
-                plan, library, digests, Store(store or partial / ".store"), workers, progress or (lambda *_: None)
-            )
-            making.write(partial, tokenizer, declared)
+        shared = Store(store or partial / ".store")
+        with shared.used() as alone:
+            try:
+                with Workers() as workers:
+                    making = _Making(plan, library, digests, shared, workers, progress or (lambda *_: None))
+                    making.write(partial, tokenizer, declared)
+            except OntogenyError:
+                if fresh and not is_worth_keeping(shared.folder) and alone():
+                    shutil.rmtree(shared.folder, ignore_errors=True)
+                raise
         if store is None:
             shutil.rmtree(partial / ".store")
         _move_in(partial, out)
@@ -86,8 +91,6 @@ def prepare_corpus(
         raise
     except OntogenyError:
         shutil.rmtree(partial, ignore_errors=True)
-        if store is not None and fresh and not is_worth_keeping(store):
-            shutil.rmtree(store, ignore_errors=True)
         raise
     return Corpus(out)
 

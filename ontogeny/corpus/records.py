@@ -110,11 +110,14 @@ def read_sqlite(files: list[RawFile], selector: Selector) -> Reading:
                 f"table=NAME, one of: {', '.join(sorted(known))}",
             )
         quoted = tables[0].replace('"', '""')
-        cursor = connection.execute(f'select * from "{quoted}" order by rowid')
+        try:
+            cursor = connection.execute(f'select * from "{quoted}" order by rowid')
+        except sqlite3.OperationalError:  # a table WITHOUT ROWID, which its primary key orders
+            cursor = connection.execute(f'select * from "{quoted}"')
         names = [column[0] for column in cursor.description]
         records = [dict(zip(names, row, strict=True)) for row in cursor]
         return Reading(_render_records(records, selector), "markdown")
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter for the name of a table
         raise ReadProblem("is not a SQLite file.", str(error), "a SQLite database", "bring the file again") from None
     finally:
         connection.close()

@@ -9,10 +9,12 @@ what an older version made. An entry appears whole or not at all; whoever comes 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -96,6 +98,34 @@ class Store:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return entry
+
+    @contextlib.contextmanager
+    def used(self) -> Generator[Callable[[], bool]]:
+        """Holds the folder, made if it is not there, beside others who use it. What it yields says whether nobody
+        else does, and keeps it so until the end."""
+        handle = -1
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                handle = os.open(self.folder, os.O_RDONLY)
+                fcntl.flock(handle, fcntl.LOCK_SH)
+                if os.path.samestat(os.fstat(handle), self.folder.stat()):
+                    break
+            if handle >= 0:  # somebody took the folder away meanwhile
+                os.close(handle)
+                handle = -1
+
+        def alone() -> bool:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        try:
+            yield alone
+        finally:
+            os.close(handle)
 
     def sweep(self) -> None:
         """Removes what processes that are gone left half made."""

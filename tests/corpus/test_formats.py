@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
 
 import pytest
 from binding import (
@@ -129,6 +131,15 @@ def test_an_epub_is_read_in_the_order_of_its_spine(tmp_path):
     assert not book.notes
 
 
+def test_a_hostile_epub_takes_no_longer_than_others(tmp_path):
+    long = "a" * 60_000  # a name without an end, in a document's tag and in the package: once quadratic
+    said = {"b.xhtml": document(f"<p>First words of it.</p><{long} ><p>Last words.</p>")}
+    book = as_epub(said, more={"toc.ncx": f"<ncx><navLabel><text>T</text></navLabel><content {long}/></ncx>"})
+    began = time.process_time()
+    assert "Last words." in read_bytes(tmp_path, "a.epub", book).text
+    assert time.process_time() - began < 8
+
+
 def test_a_document_that_an_epub_lacks_is_told(tmp_path):
     book = read_bytes(tmp_path, "a.epub", as_epub(epub_documents(), ["b.xhtml", "lost.xhtml"]))
     assert ("missing", "1 documents of the spine, the first OEBPS/text/lost.xhtml") in book.notes
@@ -236,6 +247,8 @@ def test_markdown_leaves_out_what_is_not_read(tmp_path):
         "\n# The Title\n\nA link and [Illustration: a lamp].\n\n## Under\n\n"
         "> Mark\n> this\n\na - b\n\n---\n\nlast [^1] [x]\n"
     )
+    ruled = "The table was laid for all\nthe company.\n---\nThen they rose.\n"
+    assert read_bytes(tmp_path, "c.md", ruled.encode()).text == ruled
     between_rules = "---\nIt was a dark night: nobody slept.\n\nA storm came.\n\n---\n\nThe end.\n"
     assert read_bytes(tmp_path, "b.md", between_rules.encode()).text == between_rules
 
@@ -249,6 +262,15 @@ def test_json_lines_are_records(tmp_path):
     told = read_bytes(tmp_path, "a.jsonl", content, "#heading=id&body=text&skip=1").text
     assert told == "# 2\n\nLine one line 2\n\nNext.\n"
     assert read_bytes(tmp_path, "b.jsonl", b'{"body": "One."}\n{"body": "Two."}').text == "One.\n\nTwo.\n"
+
+
+def test_a_table_without_row_numbers_is_read_by_its_key(tmp_path):
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute("create table t (n integer primary key, body text) without rowid")
+        database.executemany("insert into t values (?, ?)", [(2, "Told second."), (1, "Told first.")])
+    database.close()
+    told = read_bytes(tmp_path, "a.db", (tmp_path / "a.db").read_bytes(), "#table=t&body=body").text
+    assert told.split("\n\n") == ["Told first.", "Told second.\n"]
 
 
 def test_a_zip_is_read_in_the_order_people_number(tmp_path):

@@ -183,6 +183,27 @@ def test_what_dead_makers_left_is_swept_and_that_of_living_ones_is_not(tmp_path)
     assert not dead.exists() and alive.exists()
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_refused_preparation_takes_no_store_away_that_another_uses(tmp_path, shared):
+    library = make_library(tmp_path, {"a": make_prose(1, 12)})
+    plan = make_plan([make_stage(0, "one", ["a"], every_tokens=None)])
+    plan.tokenizer = {"vocab_size": 60_000}  # more than so little text gives
+    other, entered = Store(tmp_path / "store"), []
+
+    def progress(*_):  # another process comes after the first, and is still at work when that is refused
+        if shared and not entered:
+            entered.append(other.used())
+            entered[0].__enter__()
+
+    with pytest.raises(OntogenyError, match="too small for the vocabulary"):
+        prepare_corpus(plan, library, tmp_path / "corpus", progress=progress, store=other.folder)
+    assert any(other.folder.glob("books/*/*/book.txt")) if shared else not other.folder.exists()
+    with other.used() as alone:
+        assert alone() != shared
+    for held in entered:
+        held.__exit__(None, None, None)
+
+
 def test_tasks_come_back_with_their_results_and_exceptions_are_raised_here():
     with Workers(2) as workers:
         assert dict(workers.each(len, [b"a", b"bb", b"ccc"], 1 << 40)) == {0: 1, 1: 2, 2: 3}
