@@ -62,8 +62,9 @@ def raw_digests(library: Library, book_ids: Sequence[str]) -> dict[str, str]:
 def text_bytes(entry: LibraryEntry, root: Path) -> int:
     """UTF-8 bytes of a book before it is cleaned, for an estimate: of a plain file its size, else of what is read."""
     scheme, _, rest = entry.source.partition(":")
-    path = root / rest
-    if scheme == "file" and "#" not in rest and path.suffix in (".txt", ".md") and path.is_file():
+    path = (root / rest).resolve()
+    inside = scheme == "file" and "#" not in rest and path.is_relative_to(root.resolve())
+    if inside and path.suffix in (".txt", ".md") and path.is_file():
         size = path.stat().st_size
         if size > FEW_CHARS:
             return size

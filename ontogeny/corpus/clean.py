@@ -99,7 +99,7 @@ def _without_line_ends(text: str) -> str:
 
 
 def _markdown(blocks: list[Block], cuts: Cuts) -> list[Block]:
-    """Headings by their marks, fenced code as it is; the rest as plain text."""
+    """Headings by their marks, fenced code as it is; the rest as plain text, without the escape of a `#`."""
     marked: list[Block] = []
     fenced = False
     for block in blocks:
@@ -115,7 +115,11 @@ def _markdown(blocks: list[Block], cuts: Cuts) -> list[Block]:
             marked.append(Block([title], block.gap, "heading", len(heading[1])))
             lines = lines[1:]
         if lines:
-            marked.append(Block(lines, block.gap))
+            escaped = sum(line.startswith("\\#") for line in lines) if cuts.on("markdown_heading") else 0
+            cuts.add("markdown_heading", escaped, escaped)
+            marked.append(
+                Block([line[1:] if escaped and line.startswith("\\#") else line for line in lines], block.gap)
+            )
     return marked
 
 

@@ -70,9 +70,7 @@ def named_turns(text: str, paragraphs_join: bool = False) -> str | None:
 
     With `paragraphs_join`, paragraphs that name nobody belong to the turn before them, headings apart."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    blocks = [
-        block.split("\n") for block in re.split(r"\n[ \t]*\n\s*?(?=\S|[ \t]+\S)", text.strip("\n")) if block.strip()
-    ]
+    blocks = [block.split("\n") for block in re.split(r"\n(?:[ \t]*\n)+", text.strip("\n")) if block.strip()]
     best: tuple[int, _Way, frozenset[str]] | None = None
     for way in _WAYS:
         heads = (line for block in blocks for line in (block if way is _BY_COLON else block[:1]))

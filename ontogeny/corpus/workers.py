@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 FEW_BYTES = 24 << 20  # less work than this is not worth starting processes for
@@ -52,7 +54,11 @@ class Workers:
 def _some(waiting: dict[Future, int]) -> Iterator[tuple[int, Any]]:
     done, _ = wait(waiting, return_when=FIRST_COMPLETED)
     for future in done:
-        yield waiting.pop(future), future.result()
+        try:
+            yield waiting.pop(future), future.result()
+        except BrokenProcessPool:
+            told = "a worker process was ended from outside, as a system does that is short of memory"
+            raise OSError(errno.ENOMEM, told) from None
 
 
 def _begin() -> None:

@@ -405,3 +405,11 @@ def test_no_character_is_invented(text):
 def test_prose_is_kept_whole(seed, chapter_every):
     text = make_prose(seed, 20, chapter_every)
     assert clean(text, "plain").text == text.rstrip("\n") + "\n\n"
+
+
+def test_an_escaped_mark_is_no_heading_and_loses_its_escape():
+    book = clean("# The fan\n\n\\# 1 fan of all\n\nOf a thing.\n", "markdown")
+    assert book.text == "The fan\n\n# 1 fan of all\n\nOf a thing.\n\n"
+    assert [title for title, *_ in book.chapters] == ["The fan"]
+    kept = clean("\\# 1 fan of all\n", "markdown", skip={"markdown_heading"})
+    assert kept.text == "\\# 1 fan of all\n\n"

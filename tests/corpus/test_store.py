@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
@@ -209,6 +210,11 @@ def test_tasks_come_back_with_their_results_and_exceptions_are_raised_here():
         assert dict(workers.each(len, [b"a", b"bb", b"ccc"], 1 << 40)) == {0: 1, 1: 2, 2: 3}
         with pytest.raises(TypeError):
             list(workers.each(len, [1, 2], 1 << 40))
+
+
+def test_a_worker_that_is_killed_is_told_and_no_traceback(tmp_path):
+    with Workers(2) as workers, pytest.raises(OSError, match="short of memory"):
+        list(workers.each(os._exit, [1, 1, 1], 1 << 40))
 
 
 def plain_shingles(text):
