@@ -33,6 +33,7 @@ def alone(parts: list[Any]) -> list[Any]:
 class ProbeRequest:
     """Whom to probe, on what, after which stage.
 
+    `gate`: (probe, stage) that a gate looks at: the splits after the first are scored there alone (None: everywhere);
     `stages`: those the trunk is scored on; `stage`: the one just read (None at conception), which roles are scored on;
     `gather`: takes this rank's list and returns the lists of all ranks, one after another."""
 
@@ -44,6 +45,7 @@ class ProbeRequest:
     seed: int
     context_tokens: int
     splits: Sequence[str] = ("test",)
+    gate: tuple[str, str] | None = None
     adapters: Mapping[str, Path] = field(default_factory=dict)
     rank: int = 0
     world: int = 1
@@ -99,6 +101,7 @@ def _make_sets(
             MAKERS[probe](Path(request.corpus_folder), stage, split, encoder, request.context_tokens)
             for stage in stages
             for split in request.splits
+            if split == request.splits[0] or request.gate in (None, (probe, stage))
         ]
         found += [one for one in made if one is not None]
         if not any(made):

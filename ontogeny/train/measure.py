@@ -36,6 +36,7 @@ class Measurer:
                     stage.battery if stage else dict.fromkeys(name for one in plan.stages for name in one.battery)
                 ),
                 splits=(REPORTED_SPLIT, GATE_SPLIT) if stage and stage.gate else (REPORTED_SPLIT,),
+                gate=(stage.gate.probe, stage.gate.on) if stage and stage.gate else None,
                 seed=plan.seed,
                 context_tokens=plan.context_tokens,
                 rank=self.ledger.rank,

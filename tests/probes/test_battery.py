@@ -64,6 +64,13 @@ def test_the_trunk_scores_every_stage_and_roles_the_one_just_read(rows):
     assert seen == expected
 
 
+def test_a_gates_split_is_scored_only_where_the_gate_looks(life, rows):
+    asked = replace(life, splits=("test", "gate"), gate=("bits_per_byte", "primer"), battery=PROBES[:2])
+    seen = [row for row in measure(asked) if row["split"] == "gate"]
+    assert [(row["probe"], row["subject"], row["on"]) for row in seen] == [("bits_per_byte", "trunk", "primer")]
+    assert seen[0]["value"] == next(row["value"] for row in rows if {**seen[0], "value": 0} == {**row, "value": 0})
+
+
 def test_adapters_change_scores_and_leave_the_trunk_alone(life, rows):
     bare = measure(replace(life, adapters={}))
     assert bare == [row for row in rows if row["subject"] == "trunk"]
