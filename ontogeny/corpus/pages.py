@@ -211,7 +211,7 @@ def _join_words(text: str, cuts: Cuts) -> str:
     """Divided words put together; a hyphen that is the word's own stays.
 
     Together, where the book has the whole word elsewhere, or a part that is no word of the book and the word
-    with its hyphen not either."""
+    with its hyphen not either. Words divided twice in a row are left alone."""
     divided = [found for found in map(_Divided, _REST_OF_WORD.finditer(text)) if found.is_one]
     if not divided:
         return text
@@ -250,7 +250,9 @@ class _Divided:
         self.right, self.marks, self.space = found.groups()
         self.start, self.end = hyphen - len(self.left), found.end()
         self.soft = text[hyphen] != "-"
-        self.is_one = self.left[-1:].isalpha() and self.right[0].isupper() == self.left[-1].isupper()
+        self.divides_again = self.marks[-1:] in ("-", "\u00ad", "\u00ac")
+        alike = self.left[-1:].isalpha() and self.right[0].isupper() == self.left[-1].isupper()
+        self.is_one = alike and not (self.divides_again and text[self.end : self.end + 1] == "\n")
 
     @property
     def forms(self) -> tuple[str, str, str, str]:
@@ -263,4 +265,5 @@ class _Divided:
         if right in _SUSPENDED and not self.soft and left + right not in known:
             return None
         together = self.soft or left + right in known or not (f"{left}-{right}" in known or {left, right} <= known)
-        return self.left + ("" if together else "-") + self.right + self.marks + ("\n" if self.space else "")
+        behind = self.space if self.divides_again else "\n"
+        return self.left + ("" if together else "-") + self.right + self.marks + (behind if self.space else "")
