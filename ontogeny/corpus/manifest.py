@@ -85,31 +85,17 @@ def stage_entry(
     passages: list[HeldOut],
     items: list[dict],
     unread: list[list[list[int]]],
-    encoder: Encoder,
     folder: Path,
     earlier: list[dict],
 ) -> dict[str, Any]:
     """One stage of the manifest, roots apart; `earlier` are the entries of the stages before it."""
     capacity = reading.packs * plan.context_tokens
     warnings = list(reading.warnings)
-    books = []
-    for book, rest in zip(reading.books, unread, strict=True):
-        held = [[p.start, p.end, p.split] for p in passages if p.book == book.id and book.read_to]
-        books.append(
-            {
-                "id": book.id,
-                "training": [list(r) for r in book.training],
-                "held_out": held,
-                "moved": [list(r) for r in book.moved],
-                "unread": rest,
-                "tokens": book.tokens,
-            }
-        )
     entry = {
         "name": stage.name,
         "reading": stage.reading,
         "sections": [[name, len(ids)] for name, ids in stage.sections],
-        "books": books,
+        "books": _book_entries(reading, passages, unread),
         "turns": reading.turns,
         "book_packs": reading.book_packs,
         "span": [stage.span.unit, stage.span.amount],
@@ -136,11 +122,28 @@ def stage_entry(
     entry["phases"] = {
         "books": {"rows": rows, "steps": steps, "tokens": reading.loss_tokens * epochs},
         "replay": _replay(stage, plan, folder, reading.packs, earlier, warnings),
-        "roles": _roles(stage, plan, folder, reading, encoder, warnings),
+        "roles": _roles(stage, plan, folder, reading, warnings),
     }
     if not any(entry["items"].values()):
         warnings.append("no items for conflict_resolution: the held-out text is too short")
     return entry
+
+
+def _book_entries(
+    reading: StageReading, passages: list[HeldOut], unread: list[list[list[int]]]
+) -> list[dict[str, Any]]:
+    """What became of each book of a stage, in ranges of characters."""
+    return [
+        {
+            "id": book.id,
+            "training": [list(r) for r in book.training],
+            "held_out": [[p.start, p.end, p.split] for p in passages if p.book == book.id and book.read_to],
+            "moved": [list(r) for r in book.moved],
+            "unread": rest,
+            "tokens": book.tokens,
+        }
+        for book, rest in zip(reading.books, unread, strict=True)
+    ]
 
 
 def _held_out_counts(passages: list[HeldOut]) -> dict[str, dict[str, int]]:
@@ -170,7 +173,7 @@ def _replay(stage: Any, plan: Any, folder: Path, packs: int, earlier: list[dict]
     return {"rows": len(chosen), "steps": steps_of(len(chosen), stage.batch_packs), "tokens": tokens, "list": chosen}
 
 
-def _roles(stage: Any, plan: Any, folder: Path, reading: StageReading, encoder: Encoder, warnings: list[str]) -> dict:
+def _roles(stage: Any, plan: Any, folder: Path, reading: StageReading, warnings: list[str]) -> dict:
     """Rows and tokens of each role, and the steps they share; writes role_rows.npy."""
     codes_RT = _codes(folder / stage.name / "role_codes.bin", plan.context_tokens)
     counts_KR = (

@@ -199,7 +199,7 @@ class _Making:
             items = make_items(stage.name, plan.seed, plan.language, authored[stage.name][1], passages)
             _write_probe_material(folder / stage.name, passages, items)
             unread = [unread_of(book, shelf) for book in reading.books]
-            entries.append(stage_entry(stage, plan, reading, passages, items, unread, encoder, folder, entries))
+            entries.append(stage_entry(stage, plan, reading, passages, items, unread, folder, entries))
         write_manifest(folder, plan, declared, encoder, fingerprint, sample, records, entries)
 
     def _stages(self, folder: Path, shelf: Shelf, authored: dict[str, list[Scene]]) -> list[StageReading]:
