@@ -21,28 +21,27 @@ from ontogeny.scenes.gap import (
 from ontogeny.scenes.shape import Scene, led, render_until_repair
 
 ITEMS_PER_SPLIT = 40
-CONTEXT_CHARS = 50
 FOILS_NEAR = 8  # with so many sentences of the same book to choose from, a foil comes from it
-ITEM_CHARS = (15, 120)  # a sentence of a probe may be shorter and longer than one that is taken out of a book
+ITEM_CHARS = (15, 400)  # a sentence of a probe may be shorter and longer than one that is taken out of a book
+SHORT_CHARS = 90  # where there are enough, sentences up to here are asked for: every token of an item is paid for
 ENDS = ".!?…\"'”’»):;,-—"
 
 
 @dataclass(frozen=True)
 class _Candidate:
     passage: HeldOut
-    before_text: str
     before: str
     sentence: str
     lead: str  # the blank or the line's end before the sentence
     after: str
     offset: int
-    rank: int  # 0 begins with or holds a connective, 1 stands within a paragraph, 2 at the edge of one
+    rank: int  # 0 begins with or holds a connective, 1 stands within a paragraph, 2 at the edge of one; a long one + 3
 
 
 def make_items(
     stage: str, seed: int, language: str, authored: Sequence[Scene], passages: Sequence[HeldOut]
 ) -> list[dict]:
-    """The items of a stage, at most ITEMS_PER_SPLIT gaps a split; contaminated passages give none.
+    """The items of a stage: authored scenes, and gaps up to ITEMS_PER_SPLIT a split; contaminated passages give none.
 
     An answer and its foil begin with the blank (in verse: the line's end) that parts them from the label;
     the foil is a sentence of another held-out passage, of the same book where it offers enough, near in length, of the
@@ -67,7 +66,7 @@ def make_items(
     for split in SPLITS:
         mine = [one for one in candidates if one.passage.split == split]
         mine.sort(key=lambda one: (one.rank, rank_of("item|" + one.passage.book, one.offset)))
-        count = 0
+        count = sum(item["split"] == split for item in items)
         for one in mine:
             if count < ITEMS_PER_SPLIT and (item := _gap_item(one, candidates, stage, seed, language)) is not None:
                 items.append(item)
@@ -94,15 +93,12 @@ def _candidates(passage: HeldOut, language: str) -> list[_Candidate]:
         fits = len(sentence.text) <= ITEM_CHARS[1] and (within or ITEM_CHARS[0] <= len(sentence.text))
         if not (fits and first <= sentence.start and sentence.end <= last):
             continue
-        above = text[: sentence.start].rstrip()
-        if len(above) > CONTEXT_CHARS:
-            above = above[above.find(" ", len(above) - CONTEXT_CHARS) + 1 :]
         lead = "\n" if within and text[sentence.start - 1] == "\n" else " "
         rank = 2 if not within else int(connective_of(sentence.text, language) is None)
+        rank += 3 * (len(sentence.text) > SHORT_CHARS)
         found.append(
             _Candidate(
                 passage,
-                above,
                 before.text,
                 sentence.text,
                 lead,
@@ -122,13 +118,12 @@ def _gap_item(one: _Candidate, candidates: list[_Candidate], stage: str, seed: i
     foil = choose_attempt(one.sentence, others, rng, (one.before, one.after), language)
     if foil is None:
         return None
-    context = f"{one.before_text}\n\n{gap_context(one.before, one.after, language, rng)}"
     return {
         "id": f"gap-{one.passage.book}-{one.offset}",
         "kind": "gap",
         "split": one.passage.split,
         "book": one.passage.book,
-        "context": context,
+        "context": gap_context(one.before, one.after, language, rng),
         "answer": one.lead + one.sentence,
         "foil": one.lead + foil,
     }

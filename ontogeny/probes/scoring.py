@@ -1,6 +1,7 @@
 """How surprised a model is by the ends of a row: sums of nats, from a log-softmax in float32.
 
-Shapes: B row, T token (padded to the longest row), N logit kept (the last columns), M scored token, V vocabulary."""
+Shapes: B row, T token (padded to the longest row), H hidden, N logit kept (the last columns), M scored token,
+V vocabulary."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 BATCH_TOKENS = 4096
-FORKING = ("llama", "gpt2", "qwen2", "gpt_neox")  # families where tests show that a fork scores as separate rows do
+FORKING = ("llama", "gpt2", "qwen2", "gpt_neox")  # families where tests show that a fork scores as separate rows do,
+# and that the head on chosen columns gives the model's logits
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,20 @@ def score_batch(model: Any, rows: Sequence[Row]) -> list[list[float]]:
     ids_BT = torch.zeros(len(rows), length, dtype=torch.long)
     for i, row in enumerate(rows):
         ids_BT[i, : len(row)] = torch.tensor([*row.stem, *(token for end in row.ends for token in end)])
-    further: dict[str, Any] = {"logits_to_keep": length - first} if _takes(model, "logits_to_keep") else {}
+    asked: dict[str, Any] = {"input_ids": ids_BT.to(device), "use_cache": False}
     if any(len(row.ends) > 1 for row in rows):
         mask_B1TT, positions_BT = _fork(rows, length)
-        further |= {"attention_mask": mask_B1TT.to(device), "position_ids": positions_BT.to(device)}
-    logits_BNV = model(input_ids=ids_BT.to(device), use_cache=False, **further).logits
+        asked |= {"attention_mask": mask_B1TT.to(device), "position_ids": positions_BT.to(device)}
     row_M, column_M, target_M, end_M = (one.to(device) for one in _targets(rows))
-    column_M = column_M - (length - logits_BNV.shape[1])
-    nats_M = functional.cross_entropy(logits_BNV[row_M, column_M].float(), target_M, reduction="none")
+    plain = _plain(model)
+    if plain.config.model_type in FORKING:  # their logits are the head's, so it need not see what is not scored
+        hidden_BTH = plain.base_model(**asked).last_hidden_state
+        logits_MV = plain.get_output_embeddings()(hidden_BTH[row_M, column_M])
+    else:
+        further = {"logits_to_keep": length - first} if _takes(model, "logits_to_keep") else {}
+        logits_BNV = model(**asked, **further).logits
+        logits_MV = logits_BNV[row_M, column_M - (length - logits_BNV.shape[1])]
+    nats_M = functional.cross_entropy(logits_MV.float(), target_M, reduction="none")
     sums = torch.zeros(sum(len(row.ends) for row in rows), dtype=torch.float64, device=device)
     told = iter(sums.index_add_(0, end_M, nats_M.double()).tolist())
     return [[next(told) for _ in row.ends] for row in rows]

@@ -13,7 +13,7 @@ from ontogeny.scenes.shape import Scene, Turn, label
 
 CAST = ("teacher", "student", "critic", "reformulator")
 MIN_SENTENCE_CHARS, MAX_SENTENCE_CHARS = 25, 280
-QUOTED_WORDS = 6
+QUOTED_WORDS = 5
 NAMED_WORDS = 3
 BLANKS = (" ", "\n")
 _ABBREVIATIONS = (
@@ -160,10 +160,10 @@ def lacking_words(attempt: str, following: str, table: LanguageTable) -> list[st
 
 
 def ask(before: str, after: str, table: LanguageTable, rng: random.Random) -> str:
-    """The teacher's question: the end of the sentence before and the beginning of the one after, quoted."""
-    head, tail = before.split(), after.split()
-    quoted_before = ("… " if len(head) > QUOTED_WORDS else "") + table.within(head[-QUOTED_WORDS:])
-    quoted_after = table.within(tail[:QUOTED_WORDS]) + (" …" if len(tail) > QUOTED_WORDS else "")
+    """The teacher's question: the last words of the sentence before and the first of the one after, quoted."""
+    head, tail, words = before.split(), after.split(), QUOTED_WORDS
+    quoted_before = ("… " if len(head) > words else "") + table.within(head[-words:])
+    quoted_after = table.within(tail[:words]) + (" …" if len(tail) > words else "")
     return rng.choice(table.missing).format(before=quoted_before, after=quoted_after)
 
 

@@ -339,7 +339,7 @@ def test_passages_partition_any_text(text, markup):
     book = clean(text, markup)
     passages = make_passages(book.text, [chapter[1] for chapter in book.chapters])
     assert "".join(book.text[p.start : p.end] for p in passages) == book.text
-    starts = {start for _, start in book.chapters}
+    starts = {chapter[1] for chapter in book.chapters}
     assert not any(p.start < start < p.end for p in passages for start in starts)
     assert clean(text, markup) == book
     assert isinstance(book, CleanBook)
