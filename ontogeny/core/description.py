@@ -28,6 +28,9 @@ WHERE = {  # the keys under which a part stands, in the order in which the page 
     "Probes": "stages[].probes",
     "Gate": "stages[].gate",
     "Cleaning": "cleaning",
+    "Arm": "arm",
+    "Experiment": "experiment",
+    "Primary": "experiment.primary",
     "Machine": "machine",
 }
 HEAD = """\

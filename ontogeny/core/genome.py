@@ -126,10 +126,12 @@ def resolved_genome(path: Path) -> Genome:
 
 
 def genome_hash(genome: Genome) -> str:
-    """SHA-256 of all that can influence what a life becomes; probes, gates' texts and machine left out.
+    """SHA-256 of all that can influence what a life becomes; probes, experiment, gates' texts and machine left out.
 
     Gates stay in: a gate's repeat changes the weights."""
-    value = genome.model_dump(mode="json", exclude={"machine": True, "name": True})
+    value = genome.model_dump(mode="json", exclude={"machine": True, "name": True, "experiment": True})
+    if value["arm"] is None:
+        value.pop("arm")
     value["roles"] = list(value["roles"].items())  # their order is the order of their rows
     for stage in value["stages"]:
         stage.pop("probes")

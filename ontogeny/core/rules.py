@@ -10,7 +10,8 @@ from ontogeny.core.cleaning import unknown_rules
 from ontogeny.core.errors import Fault, closest
 from ontogeny.core.library import CATALOGUE, Library
 from ontogeny.core.positions import Document, Where
-from ontogeny.core.schema import PROBES, RESERVED_SPEAKERS, TRUNK
+from ontogeny.core.schema import RESERVED_SPEAKERS, TRUNK
+from ontogeny.core.schema_apparatus import DEFAULT_BATTERY, PROBES
 
 SCENES = "scenes.yaml"
 
@@ -207,7 +208,7 @@ def _gate_faults(index: int, stage: dict, raw: dict, names: dict[str, int], docu
             f"conflict_resolution on '{stage.get('name')}'",
             "roles are scored on conflict_resolution, on the stage just read",
         )
-    battery = _mapping(stage.get("probes")).get("battery", list(PROBES))
+    battery = _mapping(stage.get("probes")).get("battery", list(DEFAULT_BATTERY))
     if isinstance(probe, str) and probe in PROBES and isinstance(battery, list) and probe not in battery:
         yield Fault(
             "a gate looks at a probe that the stage does not measure.",

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from ontogeny.core.schema_apparatus import Arm, Experiment, Probes
 from ontogeny.core.schema_learning import ModelSpec, Part, Positive, Role, Span, Trunk, one_of
 
-PROBES = ("bits_per_byte", "conflict_resolution", "unprompted")
 TRUNK = "trunk"
 STAGE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 RESERVED_SPEAKERS = ("narrator", TRUNK)
@@ -90,14 +90,6 @@ class LoopLoss(Part):
     repair: Annotated[float, Field(ge=0, le=100)] = Field(1.0, description="weight of the repair", examples=[2.0])
     attempt: Annotated[float, Field(ge=0, le=100)] = Field(
         0.0, description="weight of the (wrong) attempt; 0: it is read, and not imitated", examples=[0.0]
-    )
-
-
-class Probes(Part):
-    """What is measured after the stage."""
-
-    battery: list[Literal["bits_per_byte", "conflict_resolution", "unprompted"]] = Field(
-        list(PROBES), description="the probes, by name", examples=[["bits_per_byte"]]
     )
 
 
@@ -245,6 +237,16 @@ class Genome(Part):
     )
     cleaning: Cleaning = Field(
         Cleaning(), description="rules of cleaning switched off", examples=[{"skip_rules": ["hard_wrap"]}]
+    )
+    arm: Arm | None = Field(
+        None,
+        description="the one change that makes a control life of this genome; `ontogeny experiment` alone writes it",
+        examples=[{"kind": "shuffle"}],
+    )
+    experiment: Experiment | None = Field(
+        None,
+        description="the pre-registration of an experiment on this genome; changes no weight, is not hashed",
+        examples=[{"primary": {"probe": "bits_per_byte", "on": "initiation", "contrast": "shuffle"}, "seeds": 6}],
     )
     machine: Machine = Field(
         Machine(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from ontogeny.scenes.shape import Scene, led, render_until_repair
 ITEMS_PER_SPLIT = 40
 FOILS_NEAR = 8  # with so many sentences of the same book to choose from, a foil comes from it
 ITEM_CHARS = (15, 400)  # a sentence of a probe may be shorter and longer than one that is taken out of a book
-SHORT_CHARS = 90  # where there are enough, sentences up to here are asked for: every token of an item is paid for
+SHORT_CHARS, LONGER_CHARS = 70, 40  # shorter sentences are asked for first: every token of an item is paid for
 ENDS = ".!?…\"'”’»):;,-—"
 
 
@@ -35,7 +36,7 @@ class _Candidate:
     lead: str  # the blank or the line's end before the sentence
     after: str
     offset: int
-    rank: int  # 0 begins with or holds a connective, 1 stands within a paragraph, 2 at the edge of one; a long one + 3
+    rank: int  # 0 begins with or holds a connective, 1 stands within a paragraph, 2 at its edge; the longer, the more
 
 
 def make_items(
@@ -95,7 +96,7 @@ def _candidates(passage: HeldOut, language: str) -> list[_Candidate]:
             continue
         lead = "\n" if within and text[sentence.start - 1] == "\n" else " "
         rank = 2 if not within else int(connective_of(sentence.text, language) is None)
-        rank += 3 * (len(sentence.text) > SHORT_CHARS)
+        rank += 3 * max(0, math.ceil((len(sentence.text) - SHORT_CHARS) / LONGER_CHARS))
         found.append(
             _Candidate(
                 passage,
@@ -123,7 +124,7 @@ def _gap_item(one: _Candidate, candidates: list[_Candidate], stage: str, seed: i
         "kind": "gap",
         "split": one.passage.split,
         "book": one.passage.book,
-        "context": gap_context(one.before, one.after, language, rng),
+        "context": gap_context(one.before, one.after, language),
         "answer": one.lead + one.sentence,
         "foil": one.lead + foil,
     }

@@ -15,7 +15,7 @@ from ontogeny.corpus.vocabulary import Encoder
 from ontogeny.probes.intervals import interval_of_ratio
 from ontogeny.probes.scoring import Row
 
-MAX_SET_TOKENS = 2000
+MAX_SET_TOKENS = 1600
 
 
 @dataclass(frozen=True)

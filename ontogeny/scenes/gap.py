@@ -13,7 +13,7 @@ from ontogeny.scenes.shape import Scene, Turn, label
 
 CAST = ("teacher", "student", "critic", "reformulator")
 MIN_SENTENCE_CHARS, MAX_SENTENCE_CHARS = 25, 280
-QUOTED_WORDS = 5
+QUOTED_WORDS, PROBED_WORDS = 6, 5
 NAMED_WORDS = 3
 BLANKS = (" ", "\n")
 _ABBREVIATIONS = (
@@ -115,7 +115,7 @@ def make_gap_scene(
         lacking = lacking_words(attempt, after.text, table) if attempt else []
         if not lacking:
             continue
-        question = ask(before.text, after.text, table, rng)
+        question = ask(before.text, after.text, table, rng.choice(table.missing))
         named = f" {table.and_word} ".join(table.quoted.format(word) for word in lacking)
         turns = (
             Turn("teacher", "question", question),
@@ -159,15 +159,16 @@ def lacking_words(attempt: str, following: str, table: LanguageTable) -> list[st
     return list(found.values())[:NAMED_WORDS]
 
 
-def ask(before: str, after: str, table: LanguageTable, rng: random.Random) -> str:
-    """The teacher's question: the last words of the sentence before and the first of the one after, quoted."""
-    head, tail, words = before.split(), after.split(), QUOTED_WORDS
+def ask(before: str, after: str, table: LanguageTable, form: str, words: int = QUOTED_WORDS) -> str:
+    """The teacher's question: the last `words` of the sentence before and the first of the one after, quoted."""
+    head, tail = before.split(), after.split()
     quoted_before = ("… " if len(head) > words else "") + table.within(head[-words:])
     quoted_after = table.within(tail[:words]) + (" …" if len(tail) > words else "")
-    return rng.choice(table.missing).format(before=quoted_before, after=quoted_after)
+    return form.format(before=quoted_before, after=quoted_after)
 
 
-def gap_context(before: str, after: str, language: str, rng: random.Random) -> str:
-    """The question about a gap as a probe asks it: as in training, but without an attempt."""
-    question = ask(before, after, TABLES[language], rng)
+def gap_context(before: str, after: str, language: str) -> str:
+    """The question about a gap as a probe asks it: the shortest that training knows, and without an attempt."""
+    table = TABLES[language]
+    question = ask(before, after, table, min(table.missing, key=len), PROBED_WORDS)
     return f"{label('teacher', language)} {question}\n{label('reformulator', language)}"
