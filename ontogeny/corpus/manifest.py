@@ -12,6 +12,7 @@ import numpy as np
 from ontogeny.core.hashes import chain_root
 from ontogeny.core.run import write_atomic
 from ontogeny.corpus.heldout import HeldOut
+from ontogeny.corpus.items.shape import Item
 from ontogeny.corpus.layout import PHASES, VERSION, role_weights, root_name, trunk_weights
 from ontogeny.corpus.passages import SPLITS
 from ontogeny.corpus.phases import epochs_of, replay_list, role_steps, steps_of, steps_of_books
@@ -83,7 +84,7 @@ def stage_entry(
     plan: Any,
     reading: StageReading,
     passages: list[HeldOut],
-    items: list[dict],
+    items: list[Item],
     unread: list[list[list[int]]],
     folder: Path,
     earlier: list[dict],
@@ -112,7 +113,10 @@ def stage_entry(
         "warnings": warnings,
         "held_out": _held_out_counts(passages),
         "contaminated": sum(p.contaminated for p in passages),
-        "items": {split: sum(item["split"] == split for item in items) for split in SPLITS},
+        "items": {
+            probe: {split: sum((item.probe, item.split) == (probe, split) for item in items) for split in SPLITS}
+            for probe in dict.fromkeys(item.probe for item in items)
+        },
     }
     epochs = epochs_of(entry["span"])
     rows = reading.packs * epochs
@@ -124,7 +128,7 @@ def stage_entry(
         "replay": _replay(stage, plan, folder, reading.packs, earlier, warnings),
         "roles": _roles(stage, plan, folder, reading, warnings),
     }
-    if not any(entry["items"].values()):
+    if not any(entry["items"].get("conflict_resolution", {}).values()):
         warnings.append("no items for conflict_resolution: the held-out text is too short")
     return entry
 

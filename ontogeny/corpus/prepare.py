@@ -15,7 +15,8 @@ from ontogeny.core.library import Library
 from ontogeny.core.positions import shown
 from ontogeny.corpus.books import Progress, raw_digests, stored_books, stored_tokens
 from ontogeny.corpus.heldout import HeldOut, held_out_of, mark_contaminated, unread_of
-from ontogeny.corpus.items import make_items
+from ontogeny.corpus.items.all import general_items, stage_items
+from ontogeny.corpus.items.shape import Item, Material
 from ontogeny.corpus.layout import MAX_ROLES, VERSION, write_json_lines
 from ontogeny.corpus.manifest import stage_entry, write_manifest
 from ontogeny.corpus.place import split_authored
@@ -195,8 +196,13 @@ class _Making:
         )
         encoder = make_encoder(folder / "tokenizer")
         entries: list[dict] = []
+        materials = [
+            Material(stage.name, plan.seed, plan.language, passages, authored[stage.name][1])
+            for stage, passages in zip(plan.stages, held_out, strict=True)
+        ]
+        write_json_lines(folder / "items.jsonl", (item.as_line() for item in general_items(plan.seed, plan.language)))
         for stage, reading, passages in zip(plan.stages, readings, held_out, strict=True):
-            items = make_items(stage.name, plan.seed, plan.language, authored[stage.name][1], passages)
+            items = stage_items(materials[len(entries)], materials[: len(entries)])
             _write_probe_material(folder / stage.name, passages, items)
             unread = [unread_of(book, shelf) for book in reading.books]
             entries.append(stage_entry(stage, plan, reading, passages, items, unread, folder, entries))
@@ -301,7 +307,7 @@ def _gap_faults(stage: Any, plan: Any) -> Iterator[Fault]:
         )
 
 
-def _write_probe_material(folder: Path, passages: list[HeldOut], items: list[dict]) -> None:
+def _write_probe_material(folder: Path, passages: list[HeldOut], items: list[Item]) -> None:
     write_json_lines(
         folder / "heldout.jsonl",
         (
@@ -316,7 +322,7 @@ def _write_probe_material(folder: Path, passages: list[HeldOut], items: list[dic
             for p in passages
         ),
     )
-    write_json_lines(folder / "items.jsonl", items)
+    write_json_lines(folder / "items.jsonl", (item.as_line() for item in items))
 
 
 def _move_in(partial: Path, out: Path) -> None:

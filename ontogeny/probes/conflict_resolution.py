@@ -28,10 +28,15 @@ def make_item_set(folder: Path, on: str, split: str, encoder: Encoder, context_t
 
     A context too long loses its beginning, equally for answer and foil; an item whose answer alone fills a row is left
     out, which n shows. None: nothing is left. Raises: ModelError if the file cannot be read."""
-    items = [item for item in read_lines(folder / on / "items.jsonl") if item["split"] == split]
+    lines = read_lines(folder / on / "items.jsonl")
+    items = [item for item in lines if (item["probe"], item["split"]) == ("conflict_resolution", split)]
     where = f"corpus/{on}/items.jsonl"
-    keys = ("context", "answer", "foil")
-    context, answer, foil = (encoder.encode([item[key] for item in items], where) for key in keys)
+    texts = (
+        [item["context"] for item in items],
+        [item["answer"] for item in items],
+        [item["foils"][0] for item in items],
+    )
+    context, answer, foil = (encoder.encode(some, where) for some in texts)
     rows, sizes = [], []
     for i, item in enumerate(items):
         room = context_tokens - 1 - max(len(answer[i]), len(foil[i]))
@@ -39,7 +44,7 @@ def make_item_set(folder: Path, on: str, split: str, encoder: Encoder, context_t
             continue
         stem = (encoder.bos_id, *map(int, context[i][-room:]))
         rows.append(Row(stem, tuple(tuple(map(int, end[i])) for end in (answer, foil))))
-        sizes.append((len(item["answer"].encode()), len(item["foil"].encode())))
+        sizes.append((len(item["answer"].encode()), len(item["foils"][0].encode())))
     if not sizes:
         return None
     return ItemSet(on, split, tuple(rows), tuple(sizes))

@@ -189,9 +189,10 @@ def test_items_ask_what_training_asked(prepared):
     gaps = [item for item in items if item["kind"] == "gap"]
     assert len(gaps) >= 5 and len({item["id"] for item in items}) == len(items)
     for item in gaps:
-        assert item["context"].endswith("Reformulator:") and "\nTeacher: " in item["context"]
-        assert item["answer"] != item["foil"] and item["answer"][0] == item["foil"][0] == " "
-        assert item["answer"].strip() not in item["context"] and item["foil"].strip() not in item["context"]
+        assert item["context"].endswith("Reformulator:") and item["context"].startswith("Teacher: ")
+        (foil,) = item["foils"]
+        assert item["answer"] != foil and item["answer"][0] == foil[0] == " "
+        assert item["answer"].strip() not in item["context"] and foil.strip() not in item["context"]
         assert len(item["context"]) < 600
 
 

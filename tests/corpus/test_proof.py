@@ -162,7 +162,7 @@ def modes(tmp_path_factory):
     return prepare_corpus(make_plan(stages, context_tokens=64), library, root / "corpus").folder
 
 
-FILES = ["manifest.json", "SHA256SUMS", "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"]
+FILES = ["manifest.json", "SHA256SUMS", "items.jsonl", "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"]
 FILES += [f"books/{book}.txt" for book in ("alpha", "beta", "gamma")]
 FILES += [
     f"{stage}/{name}"

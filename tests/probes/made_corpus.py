@@ -52,7 +52,8 @@ def write_corpus(folder: Path, stages=("primer", "lexicon"), passages=6, items=9
                     "book": "book",
                     "context": sentence(rng.randint(3, 50)) + "\nTeacher:",
                     "answer": f" {sentence(4)}\n",
-                    "foil": f" {sentence(rng.randint(3, 6))}\n",
+                    "foils": [f" {sentence(rng.randint(3, 6))}\n"],
+                    "probe": "conflict_resolution",
                 }
                 file.write(json.dumps(line) + "\n")
     return folder

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ontogeny.core.hashes import seed_of
 from ontogeny.corpus.heldout import HeldOut
+from ontogeny.corpus.items.shape import Item, Material
 from ontogeny.corpus.passages import DEALT, SPLITS, iterate_paragraphs, rank_of
 from ontogeny.scenes.gap import (
     Sentence,
@@ -19,7 +19,7 @@ from ontogeny.scenes.gap import (
     linking_sentences,
     split_sentences,
 )
-from ontogeny.scenes.shape import Scene, led, render_until_repair
+from ontogeny.scenes.shape import led, render_until_repair
 
 ITEMS_PER_SPLIT = 40
 FOILS_NEAR = 8  # with so many sentences of the same book to choose from, a foil comes from it
@@ -39,40 +39,44 @@ class _Candidate:
     rank: int  # 0 begins with or holds a connective, 1 stands within a paragraph, 2 at its edge; the longer, the more
 
 
-def make_items(
-    stage: str, seed: int, language: str, authored: Sequence[Scene], passages: Sequence[HeldOut]
-) -> list[dict]:
+def make_gap_items(material: Material) -> list[Item]:
     """The items of a stage: authored scenes, and gaps up to ITEMS_PER_SPLIT a split; contaminated passages give none.
 
     An answer and its foil begin with the blank (in verse: the line's end) that parts them from the label;
     the foil is a sentence of another held-out passage, of the same book where it offers enough, near in length, of the
     same connective where there is one."""
+    ordered = sorted(material.scenes, key=lambda scene: rank_of("item|" + scene.id, 0))
     items = [
-        {
-            "id": scene.id,
-            "kind": "conflict",
-            "split": split,
-            "book": None,
-            "context": render_until_repair(scene),
-            "answer": led(scene.resolution_expected),
-            "foil": led(scene.foil),
-        }
-        for scene, split in zip(
-            sorted(authored, key=lambda s: rank_of("item|" + s.id, 0)), _in_turn(len(authored)), strict=True
+        _item(
+            material.stage,
+            scene.id,
+            "conflict",
+            split,
+            render_until_repair(scene),
+            (led(scene.resolution_expected), led(scene.foil)),
         )
+        for scene, split in zip(ordered, _in_turn(len(ordered)), strict=True)
     ]
-    if not has_gaps(language):
+    if not has_gaps(material.language):
         return items
-    candidates = [found for passage in passages if not passage.contaminated for found in _candidates(passage, language)]
+    sound = [passage for passage in material.passages if not passage.contaminated]
+    candidates = [found for passage in sound for found in _candidates(passage, material.language)]
     for split in SPLITS:
         mine = [one for one in candidates if one.passage.split == split]
         mine.sort(key=lambda one: (one.rank, rank_of("item|" + one.passage.book, one.offset)))
-        count = sum(item["split"] == split for item in items)
+        count = sum(item.split == split for item in items)
         for one in mine:
-            if count < ITEMS_PER_SPLIT and (item := _gap_item(one, candidates, stage, seed, language)) is not None:
+            if count < ITEMS_PER_SPLIT and (item := _gap_item(one, candidates, material)) is not None:
                 items.append(item)
                 count += 1
     return items
+
+
+def _item(
+    stage: str, name: str, kind: str, split: str, context: str, ends: tuple[str, str], book: str | None = None
+) -> Item:
+    answer, foil = ends
+    return Item(name, "conflict_resolution", kind, stage, split, name, context, answer, (foil,), book)
 
 
 def _in_turn(count: int) -> list[str]:
@@ -111,20 +115,16 @@ def _candidates(passage: HeldOut, language: str) -> list[_Candidate]:
     return found
 
 
-def _gap_item(one: _Candidate, candidates: list[_Candidate], stage: str, seed: int, language: str) -> dict | None:
-    rng = random.Random(f"{seed_of(seed, stage, 'items')}|{one.passage.book}|{one.offset}")
+def _gap_item(one: _Candidate, candidates: list[_Candidate], material: Material) -> Item | None:
+    language = material.language
+    rng = random.Random(f"{seed_of(material.seed, material.stage, 'items')}|{one.passage.book}|{one.offset}")
     others = [other for other in candidates if other.passage is not one.passage]
     near = [other.sentence for other in others if other.passage.book == one.passage.book]
     others = near if len(near) >= FOILS_NEAR else [other.sentence for other in others]
     foil = choose_attempt(one.sentence, others, rng, (one.before, one.after), language)
     if foil is None:
         return None
-    return {
-        "id": f"gap-{one.passage.book}-{one.offset}",
-        "kind": "gap",
-        "split": one.passage.split,
-        "book": one.passage.book,
-        "context": gap_context(one.before, one.after, language),
-        "answer": one.lead + one.sentence,
-        "foil": one.lead + foil,
-    }
+    context = gap_context(one.before, one.after, language)
+    name = f"gap-{one.passage.book}-{one.offset}"
+    ends = (one.lead + one.sentence, one.lead + foil)
+    return _item(material.stage, name, "gap", one.passage.split, context, ends, one.passage.book)
