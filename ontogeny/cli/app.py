@@ -17,7 +17,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Grow a causal language model through stages of books, and prove the order it read.",
 )
-VERBS = ("genome", "library", "scenes", "plan", "prepare", "run", "train", "verify", "report", "export", "watch")
+VERBS = (
+    "genome",
+    "library",
+    "scenes",
+    "plan",
+    "prepare",
+    "run",
+    "train",
+    "verify",
+    "report",
+    "probe",
+    "experiment",
+    "export",
+    "watch",
+    "runs",
+)
 
 
 def _version(asked: bool) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ontogeny.cli.prepare import fresh_or_ours, prepared
 from ontogeny.cli.shared import GenomeFile, Libraries, Out, Overrides, Quiet, teller
+from ontogeny.train.preparing import STORE, begin, fresh_or_ours, prepared
 
 if TYPE_CHECKING:
     from ontogeny.core.plan import Plan
@@ -31,23 +31,29 @@ def run(
     overrides: Overrides = None,
     out: Out = None,
     libraries: Libraries = None,
-    resume: bool = typer.Option(False, "--resume", help="Go on with an unfinished run; start an absent one."),
+    resume: bool = typer.Option(
+        False, "--resume", help="Go on with an unfinished run, or with another future; start an absent one."
+    ),
+    fresh: bool = typer.Option(False, "--fresh", help="Grow every stage anew, though a snapshot of it is stored."),
     quiet: Quiet = False,
 ) -> None:
     """Prepare, walk every stage under the deepspeed launcher, measure, and write the report."""
     from ontogeny.core.genome import load_genome
     from ontogeny.core.run import RunDirectory
+    from ontogeny.train.branching import branch, branches
 
     loaded = load_genome(genome, overrides or (), libraries or ())
     directory = RunDirectory(out or Path("runs") / loaded.genome.name)
     tell = teller(quiet)
-    with fresh_or_ours(directory, loaded):
+    with fresh_or_ours(directory, loaded, branching=resume):
+        if resume and branches(directory, loaded):
+            branch(loaded, directory, tell, directory.path.parent / STORE)
         code = _ended(directory, tell)
         if code is None:
             _may_go_on(directory, resume)
             directory.require_machine(loaded.genome.machine.ranks, loaded.genome.machine.zero_stage)
             plan = prepared(loaded, directory, tell)
-            code = live(directory, plan, tell)
+            code = live(directory, plan, tell, fresh)
     raise typer.Exit(code)
 
 
@@ -76,18 +82,20 @@ def _may_go_on(run: RunDirectory, resume: bool) -> None:
         )
 
 
-def live(run: RunDirectory, plan: Plan, tell: Callable[[str], None]) -> int:
-    """Launches the ranks, follows them, mirrors to W&B, writes the report; returns the exit code of the outcome."""
+def live(run: RunDirectory, plan: Plan, tell: Callable[[str], None], fresh: bool = False) -> int:
+    """Launches the ranks, follows them, mirrors to W&B, writes the report; returns the exit code of the outcome.
+
+    `fresh`: no stage is taken from a snapshot."""
     from ontogeny.report.card import write_card
     from ontogeny.report.page import write_report
     from ontogeny.report.wandb_run import has_key
     from ontogeny.report.watch import Watcher
     from ontogeny.train.launcher import launch
+    from ontogeny.train.snapshots import begin_from_snapshot, snapshots_of
 
-    resumed = (run / "events.jsonl").exists()
-    run.event("resumed" if resumed else "life_started", name=plan.name, genome_hash=plan.genome_hash)
-    for warning in plan.warnings:
-        run.event("warning", message=warning)
+    begin(run, plan)
+    if not fresh:
+        begin_from_snapshot(run, plan, run.read_json("corpus/manifest.json"), snapshots_of(run), tell)
     watcher = Watcher(run.path, tell)
     mirror = _start_mirror(run) if has_key() else None
     try:

@@ -20,10 +20,11 @@ def train(run: RunFolder, quiet: Quiet = False) -> None:
     import sys
 
     from ontogeny.cli.shared import existing_run
+    from ontogeny.train.branching import finish_branch
     from ontogeny.train.launcher import cores, environment
     from ontogeny.train.rank import PARENT_PIPE, main
 
-    existing_run(run)
+    finish_branch(existing_run(run))
     for name, value in environment(cores()).items():
         if name != PARENT_PIPE:
             os.environ.setdefault(name, value)

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from ruamel.yaml import YAML
 
+from ontogeny.core.arms import arm_faults
 from ontogeny.core.errors import Fault, GenomeError, closest
 from ontogeny.core.hashes import sha256_hex
 from ontogeny.core.library import CATALOGUE, Library, find_root, load_library
@@ -111,6 +112,7 @@ def compose(
     faults += rule_faults(raw, library, document)
     found, genome = model_faults(Genome, _with_trunk_and_roles(raw, document), document)
     faults += found
+    faults += [document.located(fault) for fault in arm_faults(genome)] if genome is not None else []
     if faults or genome is None:
         raise GenomeError(once_a_place(faults))
     return LoadedGenome(genome, path, library, document)

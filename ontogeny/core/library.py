@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ontogeny.core.address import source_fault
 from ontogeny.core.cleaning import unknown_rules
-from ontogeny.core.errors import Fault, LibraryError
+from ontogeny.core.errors import Fault, LibraryError, closest
 from ontogeny.core.positions import Document, load_yaml, model_faults
 
 CATALOGUE = "stages/library.yaml"
@@ -49,11 +49,13 @@ def restricts(licence: str) -> bool:
 
 @dataclass(frozen=True)
 class Library:
-    """Books by id, the folder their `file:` sources start from, and where each book's entry stands."""
+    """Books by id, the folder their `file:` sources start from, where each book's entry stands, and the ids of the
+    `general` books, which no stage should read: damage is measured on them."""
 
     entries: dict[str, LibraryEntry]
     root: Path
     places: dict[str, str] = field(default_factory=dict)
+    general: tuple[str, ...] = ()
 
     def located(self, fault: Fault) -> Fault:
         """A fault of a book, with the place of its entry before it."""
@@ -79,6 +81,7 @@ def load_library(root: Path, extra: tuple[Path, ...] = ()) -> Library:
     Raises: LibraryError with every fault of every catalogue; an id that stands twice is one."""
     entries: dict[str, LibraryEntry] = {}
     places: dict[str, str] = {}
+    general: list[str] = []
     faults: list[Fault] = []
     for path in (root / CATALOGUE, *extra):
         document = load_yaml(path, LibraryError)
@@ -109,9 +112,34 @@ def load_library(root: Path, extra: tuple[Path, ...] = ()) -> Library:
             elif entry:
                 entries[book_id] = entry
                 places[book_id] = document.at(("books", book_id)).partition("  ")[0]
+        general += _general(document, entries, faults)
     if faults:
         raise LibraryError(faults)
-    return Library(entries, root, places)
+    return Library(entries, root, places, tuple(dict.fromkeys(general)))
+
+
+def _general(document: Document, entries: dict[str, LibraryEntry], faults: list[Fault]) -> list[str]:
+    """The ids under `general:`; each must be a book of the catalogue."""
+    ids = document.value.get("general", [])
+    if not isinstance(ids, list):
+        faults.append(
+            Fault(
+                "`general` is not a list.", document.at(("general",)), repr(ids), "ids of books", "write [id, id, ...]"
+            )
+        )
+        return []
+    for position, book_id in enumerate(ids):
+        if book_id not in entries:
+            faults.append(
+                Fault(
+                    "a general book is not in the catalogue.",
+                    document.at(("general", position)),
+                    repr(book_id),
+                    f"a book id{closest(str(book_id), entries)}",
+                    "correct the id, or add the book",
+                )
+            )
+    return [book_id for book_id in ids if book_id in entries]
 
 
 def _entry(document: Document, book_id: str, fields: object, faults: list[Fault]) -> LibraryEntry | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ontogeny.core.arms import lived, repeats, weights_seed
 from ontogeny.core.ascent import audit_warnings
 from ontogeny.core.cursor import TRAINED
 from ontogeny.core.errors import Fault, GenomeError
@@ -92,6 +93,7 @@ class StagePlan:
     gate: Gate | None
     licences: dict[str, str]
     slots: dict[str, str] = field(default_factory=dict)
+    light_every_tokens: int | None = None
 
     @property
     def replay_frac(self) -> float:
@@ -106,8 +108,9 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole life in numbers. `estimate` is True until the corpus has been prepared; `provisional` counts what a lock
-    would settle before that: slots, slot_books, remote_books."""
+    """A whole life in numbers. `genome` has the stages that its arm, if any, makes of its own. `estimate` is True until
+    the corpus has been prepared; `provisional` counts what a lock would settle before that: slots, slot_books,
+    remote_books."""
 
     name: str
     genome: Genome
@@ -128,6 +131,16 @@ class Plan:
     estimate: bool
     corpus_hash: str | None = None
     provisional: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def arm(self) -> dict[str, Any] | None:
+        """The one change that makes this a control life; None for a genome's own."""
+        return self.genome.arm.model_dump(exclude_none=True) if self.genome.arm else None
+
+    @property
+    def weights_seed(self) -> int:
+        """The seed that weights are drawn from."""
+        return weights_seed(self.genome)
 
     @property
     def trained_tokens(self) -> int:
@@ -152,6 +165,8 @@ class Plan:
         value["precision"] = self.genome.model.precision
         value["base"] = self.genome.model.base
         value["trained_tokens"] = self.trained_tokens
+        if self.arm is not None:
+            value |= {"arm": self.arm, "weights_seed": self.weights_seed}
         if not self.estimate:
             value.pop("memory")
         else:
@@ -172,19 +187,22 @@ def make_plan(
 
     `counts` is the corpus manifest, once prepared: then no number is an estimate. Before that, tokens come from
     `book_bytes` (UTF-8 bytes a book) and the tokenizer's usual rate. `audit` is what `library audit` has found of the
-    books; it adds warnings. Starts nothing, reads nothing.
+    books; it adds warnings. The stages are those that the genome's arm, if any, makes of its own. Starts nothing, reads
+    nothing.
     Raises: GenomeError for adapters on layers that the model does not have."""
     if faults := list(_layer_faults(genome, model)):
         raise GenomeError(faults)
+    life = lived(genome)
+    sized = genome if repeats(genome) else life  # a stage that is repeated reads as much as those in whose place it is
     stages = tuple(
-        _stage_plan(index, stage, genome, library, counts, book_bytes or {})
-        for index, stage in enumerate(genome.stages)
+        _stage_plan(index, stage, sized.stages[index], life, library, counts, book_bytes or {})
+        for index, stage in enumerate(life.stages)
     )
     micro, role_micro = _micro_batches(genome, world, model, stages)
     provisional = {} if counts else provisional_counts(genome, library)
     return Plan(
         name=genome.name,
-        genome=genome,
+        genome=life,
         genome_hash=genome_hash(genome),
         seed=genome.seed,
         language=genome.language,
@@ -245,6 +263,7 @@ def _micro_batches(genome: Genome, world: World, model: ModelFacts, stages: tupl
 def _stage_plan(
     index: int,
     stage: Stage,
+    sized: Stage,
     genome: Genome,
     library: Library | None,
     counts: Mapping[str, Any] | None,
@@ -252,7 +271,7 @@ def _stage_plan(
 ) -> StagePlan:
     context = genome.model.context_tokens
     batch_packs = stage.trunk.batch_tokens // context
-    numbers = counts["stages"][index] if counts else _estimated(stage, genome, book_bytes, index)
+    numbers = counts["stages"][index] if counts else _estimated(sized, genome, book_bytes, index)
     phases = {}
     books_steps, replay_steps = (numbers["phases"][phase]["steps"] for phase in ("books", "replay"))
     trunk = make_schedule(stage.trunk, books_steps + replay_steps)  # one rise and one fall for both
@@ -298,6 +317,7 @@ def _stage_plan(
             for section in stage.sections
             if section.slot
         },
+        light_every_tokens=stage.probes.every_tokens,
     )
 
 
@@ -362,7 +382,7 @@ def _warnings(
     for stage in stages:
         for _, books in stage.sections:
             for book in books:
-                if book in first:
+                if book in first and not repeats(genome):
                     told.append(f"book '{book}' is used twice: in {first[book]} and in {stage.name}")
                 first.setdefault(book, stage.name)
     bound = sorted({licence for stage in stages for licence in stage.licences.values() if restricts(licence)})

@@ -14,6 +14,7 @@ from ontogeny.core.schema import RESERVED_SPEAKERS, TRUNK
 from ontogeny.core.schema_apparatus import DEFAULT_BATTERY, PROBES
 
 SCENES = "scenes.yaml"
+RESERVED_STAGE_NAMES = ("books", "tokenizer", "general", "conception")  # folders of a corpus and a run have these names
 
 
 def rule_faults(raw: dict, library: Library, document: Document) -> list[Fault]:
@@ -37,6 +38,16 @@ def rule_faults(raw: dict, library: Library, document: Document) -> list[Fault]:
             )
         elif isinstance(name, str):
             names[name] = index
+        if name in RESERVED_STAGE_NAMES:
+            faults.append(
+                Fault(
+                    f"a stage may not be called '{name}'.",
+                    document.at(("stages", index, "name")),
+                    f"'{name}'",
+                    f"another name than {', '.join(RESERVED_STAGE_NAMES)}",
+                    "rename it with `name:`",
+                )
+            )
     for index, stage in _stages(raw):
         faults += _book_faults(index, stage, library, document)
         faults += _slot_name_faults(index, stage, document)

@@ -6,8 +6,10 @@ audits/pairs.json            near-duplicates found so far, by fingerprint"""
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -188,8 +190,14 @@ def known_pairs(folder: Path) -> list[dict[str, Any]]:
 
 
 def keep_pairs(folder: Path, found: Iterable[Mapping[str, Any]]) -> None:
-    """Adds near-duplicates to those known."""
-    before = known_pairs(folder)
-    pairs = {(pair["a"], pair["b"]): pair for pair in (*before, *found)}
-    if len(pairs) > len(before):
-        write_json(folder / "pairs.json", {"version": VERSION, "pairs": [pairs[key] for key in sorted(pairs)]})
+    """Adds near-duplicates to those known, one process after another."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        before = known_pairs(folder)
+        pairs = {(pair["a"], pair["b"]): pair for pair in (*before, *found)}
+        if len(pairs) > len(before):
+            write_json(folder / "pairs.json", {"version": VERSION, "pairs": [pairs[key] for key in sorted(pairs)]})
+    finally:
+        os.close(handle)

@@ -39,9 +39,11 @@ def add_books(folder: Path, root: Path, out: Path, tell: Callable[[str], None]) 
     """Adds the readable files below a folder to the catalogue `out`, which may be there already. Entries, comments and
     order of that file stay as they are; a file it names, or whose bytes a book of the library has, is not added again.
 
-    Raises: LibraryError for a folder outside the library's, or a catalogue that is broken."""
+    Raises: LibraryError for a folder outside the library's, for a catalogue that is broken or cannot stand at `out`."""
     _check_folder(folder, root)
+    _check_place(out)
     library = load_library(root, (out,) if out.exists() and out.resolve() != (root / CATALOGUE).resolve() else ())
+    _opened(out, folder)
     taken, known = set(library.entries), {entry.sha256: entry.id for entry in library.entries.values() if entry.sha256}
     sources = {entry.source: entry.id for entry in library.entries.values()}
     added = Added({}, {}, {})
@@ -88,6 +90,20 @@ def _check_folder(folder: Path, root: Path) -> None:
         )
 
 
+def _check_place(out: Path) -> None:
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        got = "a folder" if out.is_dir() else f"no folder {shown(out.absolute().parent)}"
+        raise LibraryError(
+            Fault(
+                "a catalogue cannot be written there.",
+                shown(out),
+                got,
+                "a file in a folder that exists",
+                "change --out",
+            )
+        )
+
+
 def _free(book: str, taken: Iterable[str]) -> str:
     """The id, with a number behind it if it is another book's."""
     name, number = book, 1
@@ -116,21 +132,27 @@ def _place_by_folder(
         fields["field"], reasons["field"] = area, "its folder"
 
 
-def _write(out: Path, folder: Path, added: Added) -> None:
-    """Puts the new entries behind the last book of the catalogue, and proves that nothing else changed."""
+def _opened(out: Path, folder: Path) -> tuple[str, Any]:
+    """(text, the same as values) of the catalogue that books are added to. Raises: LibraryError if none can be."""
     text = read_text(out, LibraryError) if out.exists() else HEAD.format(folder=shown(folder)) + "books:\n"
     before = parse_yaml(text, shown(out), LibraryError) if out.exists() else None
-    old = before.value["books"] if before else {}
-    if old and not re.search(r"^books:[ \t]*(?:#.*)?$", text, re.M):
+    if before and before.value["books"] and not re.search(r"^books:[ \t]*(?:#.*)?$", text, re.M):
         raise LibraryError(
             Fault(
                 "a catalogue holds its books in braces.",
-                before.at(("books",)) if before else shown(out),
+                before.at(("books",)),
                 "books: {...}",
                 "`books:` on a line of its own, each book under it",
                 "write the books in blocks, or choose another --out",
             )
         )
+    return text, before
+
+
+def _write(out: Path, folder: Path, added: Added) -> None:
+    """Puts the new entries behind the last book of the catalogue, and proves that nothing else changed."""
+    text, before = _opened(out, folder)
+    old = before.value["books"] if before else {}
     text = re.sub(r"^books:[ \t]*\{\s*\}", "books:", text, flags=re.M)
     indent = (
         " " * (int(before.places["books", next(iter(old)), "@key"].rsplit(":", 1)[1]) - 1) if before and old else "  "

@@ -1,9 +1,9 @@
-"""The held-out passages of every stage: their splits, and which of them stand in training text after all."""
+"""The held-out passages of every stage: their splits, and what of them, or of items, stands in training text."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,14 +14,20 @@ from ontogeny.corpus.layout import merge_ranges
 from ontogeny.corpus.passages import split_held_out
 from ontogeny.corpus.reading import BookReading
 from ontogeny.corpus.shelf import Shelf
+from ontogeny.corpus.shingles import (
+    SHINGLE_WORDS,
+    Known,
+    make_known,
+    read_known,
+    shingles_of,
+    shingles_within,
+    write_known,
+)
 from ontogeny.corpus.workers import Workers
 
-SHINGLE_WORDS = 8
 BESIDE_CHARS = 400
 CONTAMINATED_FRAC = 0.2
-LONGEST_WORD = 64  # letters beyond it do not count
-_ODD = 0x9E3779B97F4A7C15
-_POWERS = np.array([pow(_ODD, k + 1, 1 << 64) for k in range(LONGEST_WORD)], dtype=np.uint64)
+SENTENCE_WORDS = 5  # fewer in a row stand in any large text by chance
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,7 @@ def mark_contaminated(
     """Marks held-out passages that stand, wholly or by more than a fifth of their 8-word shingles, in the
     training text of any stage: books (moved sentences too) and authored scenes. They stay out of training."""
     shingles = [[np.unique(shingles_of(passage.text)) for passage in stage] for stage in stages]
-    everything = [array for stage in shingles for array in stage]
-    wanted = np.unique(np.concatenate(everything)) if everything else np.empty(0, dtype=np.uint64)
+    wanted = _together([array for stage in shingles for array in stage])
     short = frozenset(
         passage.text.strip()
         for stage, arrays in zip(stages, shingles, strict=True)
@@ -94,28 +99,77 @@ def mark_contaminated(
         if not len(array)
     )
     seen = np.zeros(len(wanted), dtype=bool)
-    for text in scene_texts:
-        seen[_found_in(text, wanted)] = True
     repeated: set[str] = set()
-    with tempfile.TemporaryDirectory(dir=shelf.folder) as folder:
-        path = Path(folder) / "wanted.npy"
-        np.save(path, wanted, allow_pickle=False)
-        tasks = [(shelf.closed(), book, read_to, path, short) for book, read_to in _read_to(readings).items()]
-        sizes = sum(shelf.records[shelf.index[book]].bytes for _, book, *_ in tasks)
-        for _, (found, twice) in workers.each(_look, tasks, sizes):
-            seen[found] = True
-            repeated |= twice
-    found = wanted[seen]
+    for found, twice in _looked_for(wanted, SHINGLE_WORDS, short, readings, scene_texts, shelf, workers):
+        seen[found] = True
+        repeated |= twice
+    stands = wanted[seen]
 
-    def stands(passage: HeldOut, array: np.ndarray) -> bool:
+    def is_contaminated(passage: HeldOut, array: np.ndarray) -> bool:
         if not len(array):
             return passage.text.strip() in repeated
-        return len(_places(array, found)) > CONTAMINATED_FRAC * len(array)
+        at = np.minimum(np.searchsorted(stands, array), len(stands) - 1)
+        return len(stands) > 0 and int((stands[at] == array).sum()) > CONTAMINATED_FRAC * len(array)
 
     return [
-        [replace(p, contaminated=stands(p, array)) for p, array in zip(passages, arrays, strict=True)]
+        [replace(p, contaminated=is_contaminated(p, array)) for p, array in zip(passages, arrays, strict=True)]
         for passages, arrays in zip(stages, shingles, strict=True)
     ]
+
+
+def standing(
+    sentences: Sequence[str],
+    readings: list[list[BookReading]],
+    scene_texts: Sequence[str],
+    shelf: Shelf,
+    workers: Workers,
+) -> list[bool]:
+    """Which sentences stand as a run of words, case and punctuation aside, in the training text of any stage.
+
+    One of SENTENCE_WORDS words or more counts as standing in a book, or in a turn of a scene, that holds all its runs
+    of so many words; a shorter one never does."""
+    shingles = [np.unique(shingles_of(sentence, SENTENCE_WORDS)) for sentence in sentences]
+    numbers = [number for number, array in enumerate(shingles) if len(array)]
+    stands = np.zeros(len(sentences), dtype=bool)
+    if not numbers:
+        return stands.tolist()
+    wanted = _together([shingles[number] for number in numbers])
+    places = np.searchsorted(wanted, np.concatenate([shingles[number] for number in numbers]))
+    begins = np.cumsum([0, *(len(shingles[number]) for number in numbers[:-1])])
+    for found, _ in _looked_for(wanted, SENTENCE_WORDS, frozenset(), readings, scene_texts, shelf, workers):
+        held = np.zeros(len(wanted), dtype=bool)
+        held[found] = True
+        stands[numbers] |= np.logical_and.reduceat(held[places], begins)
+    return stands.tolist()
+
+
+def _together(arrays: list[np.ndarray]) -> np.ndarray:
+    return np.unique(np.concatenate(arrays)) if arrays else np.empty(0, dtype=np.uint64)
+
+
+def _looked_for(
+    wanted: np.ndarray,
+    words: int,
+    short: frozenset[str],
+    readings: list[list[BookReading]],
+    scene_texts: Sequence[str],
+    shelf: Shelf,
+    workers: Workers,
+) -> Iterator[tuple[np.ndarray, set[str]]]:
+    """For each scene's text and each book read: which of the wanted shingles, by index, and of the short texts it
+    holds. `wanted` is sorted; the workers map one copy of it."""
+    with tempfile.TemporaryDirectory(dir=shelf.folder) as name:
+        folder = Path(name)
+        write_known(folder, make_known(wanted))
+        known = read_known(folder)
+        for text in scene_texts:
+            yield known.find(shingles_of(text, words)), set()
+        tasks = [
+            (shelf.only(book), book, read_to, folder, words, short) for book, read_to in _read_to(readings).items()
+        ]
+        sizes = sum(shelf.records[shelf.index[book]].bytes for _, book, *_ in tasks)
+        for _, found in workers.each(_look, tasks, sizes):
+            yield found
 
 
 def _read_to(readings: list[list[BookReading]]) -> dict[str, int]:
@@ -126,65 +180,19 @@ def _read_to(readings: list[list[BookReading]]) -> dict[str, int]:
     return {book: read_to for book, read_to in furthest.items() if read_to}
 
 
-def _look(task: tuple[Shelf, str, int, Path, frozenset[str]]) -> tuple[np.ndarray, set[str]]:
+def _look(task: tuple[Shelf, str, int, Path, int, frozenset[str]]) -> tuple[np.ndarray, set[str]]:
     """In a worker: which of the wanted shingles, by index, and of the short texts the training text of a book holds."""
-    shelf, book_id, read_to, path, short = task
+    shelf, book_id, read_to, folder, words, short = task
     book = shelf.open(book_id)
     passages = [passage for _, passage in book.training() if passage.start < read_to]
     twice = short & {book.text[p.start : p.end].strip() for p in passages} if short else set()
     ranges = merge_ranges((p.start, p.end) for p in passages)
-    found = [_found_in(book.text[start:end], _wanted(path)) for start, end in ranges]
-    return np.unique(np.concatenate(found)), set(twice)
+    known = _known(folder)
+    held = np.zeros(len(known.shingles), dtype=bool)
+    held[known.find(shingles_within([book.text[start:end] for start, end in ranges], words))] = True
+    return np.flatnonzero(held), set(twice)
 
 
 @lru_cache(maxsize=1)
-def _wanted(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r")
-
-
-def _found_in(text: str, wanted: np.ndarray) -> np.ndarray:
-    """Indices of the wanted shingles that a text holds; `wanted` is sorted."""
-    return _places(np.unique(shingles_of(text)), wanted)
-
-
-def _places(some: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Indices in `known`, which is sorted, of those of `some` that it holds."""
-    at = np.searchsorted(known, some)
-    inside = at < len(known)
-    at = at[inside]
-    return at[known[at] == some[inside]]
-
-
-def shingles_of(text: str) -> np.ndarray:
-    """A 64-bit number for each run of eight words, case and punctuation aside.
-
-    A word is a run of letters, digits and `_` of the basic plane; its number is sum_i (c_i + 1) O^(i+1) over its first
-    LONGEST_WORD characters' code points c_i, a run's is sum_k mix(w_k O^(k+1)), mix(x) = x xor (x >> 29), all mod 2^64;
-    O is the constant _ODD."""
-    codes = np.frombuffer(text.lower().encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    inside = _word_table()[np.minimum(codes, 0xFFFF)]
-    edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
-    starts, lengths = edges[::2], edges[1::2] - edges[::2]
-    count = len(starts) - SHINGLE_WORDS + 1
-    if count <= 0:
-        return np.empty(0, dtype=np.uint64)
-    letters = codes[inside].astype(np.uint64) + np.uint64(1)
-    begins = np.cumsum(lengths) - lengths
-    place = np.arange(len(letters)) - np.repeat(begins, lengths)
-    with np.errstate(over="ignore"):
-        letters *= _POWERS[np.minimum(place, LONGEST_WORD - 1)]
-        letters[place >= LONGEST_WORD] = 0
-        words = np.add.reduceat(letters, begins)
-        total = np.zeros(count, dtype=np.uint64)
-        for k in range(SHINGLE_WORDS):
-            mixed = words * _POWERS[k]
-            total += (mixed ^ (mixed >> np.uint64(29)))[k : k + count]
-    return total
-
-
-@lru_cache(maxsize=1)
-def _word_table() -> np.ndarray:
-    """Which characters of the basic plane stand in words; the last entry stands for all beyond, and does not."""
-    table = np.array([chr(code).isalnum() for code in range(0x10000)])
-    table[ord("_")], table[0xFFFF] = True, False
-    return table
+def _known(folder: Path) -> Known:
+    return read_known(folder)

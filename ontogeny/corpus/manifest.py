@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,16 @@ def write_manifest(
     sample: dict[str, Any] | None,
     records: list[BookRecord],
     entries: list[dict],
+    arm: dict[str, Any] | None = None,
 ) -> None:
-    """Completes the stages' entries with their order roots, writes manifest.json, then the hashes of all files."""
+    """Completes the stages' entries with their order roots, writes manifest.json, then the hashes of all files.
+
+    `arm`: of a control arm, what it is and the corpus it was made from."""
     tokens = sum(entry["text_tokens"] for entry in entries)
     manifest = {
         "version": VERSION,
         "corpus_hash": corpus_hash,
+        **({"arm": arm} if arm is not None else {}),
         "seed": plan.seed,
         "language": plan.language,
         "context_tokens": plan.context_tokens,
@@ -88,9 +93,10 @@ def stage_entry(
     unread: list[list[list[int]]],
     folder: Path,
     earlier: list[dict],
+    replays: int | None = None,
 ) -> dict[str, Any]:
-    """One stage of the manifest, roots apart; `earlier` are the entries of the stages before it."""
-    capacity = reading.packs * plan.context_tokens
+    """One stage of the manifest, roots apart; `earlier` are the entries of the stages before it, `replays` how many
+    packs of them are read again where that does not follow from the stage's own."""
     warnings = list(reading.warnings)
     entry = {
         "name": stage.name,
@@ -100,6 +106,28 @@ def stage_entry(
         "turns": reading.turns,
         "book_packs": reading.book_packs,
         "span": [stage.span.unit, stage.span.amount],
+        **packed_facts(stage, plan, reading),
+        "warnings": warnings,
+        "held_out": _held_out_counts(passages),
+        "contaminated": sum(p.contaminated for p in passages),
+        "items": {
+            probe: {
+                split: sum((item.probe, item.split) == (probe, split) and not item.contaminated for item in items)
+                for split in SPLITS
+            }
+            for probe in dict.fromkeys(item.probe for item in items)
+        },
+    }
+    entry["phases"] = phases_of(stage, plan, reading, folder, earlier, warnings, replays)
+    if replays is None and not any(entry["items"].get("conflict_resolution", {}).values()):  # an arm has no items
+        warnings.append("no items for conflict_resolution: the held-out text is too short")
+    return entry
+
+
+def packed_facts(stage: Any, plan: Any, reading: StageReading) -> dict[str, Any]:
+    """What a stage's packs hold, in numbers."""
+    capacity = reading.packs * plan.context_tokens
+    return {
         "loop_loss": loop_loss_of(stage),
         "batch_packs": stage.batch_packs,
         "packs": reading.packs,
@@ -110,27 +138,29 @@ def stage_entry(
         "utilisation": round(reading.tokens / capacity, 4) if capacity else 0.0,
         "bytes": reading.bytes,
         "scenes": dict(sorted(reading.scenes.items())),
-        "warnings": warnings,
-        "held_out": _held_out_counts(passages),
-        "contaminated": sum(p.contaminated for p in passages),
-        "items": {
-            probe: {split: sum((item.probe, item.split) == (probe, split) for item in items) for split in SPLITS}
-            for probe in dict.fromkeys(item.probe for item in items)
-        },
     }
-    epochs = epochs_of(entry["span"])
+
+
+def phases_of(
+    stage: Any,
+    plan: Any,
+    reading: StageReading,
+    folder: Path,
+    earlier: list[dict],
+    warnings: list[str],
+    replays: int | None = None,
+) -> dict[str, dict[str, Any]]:
+    """The lists of a stage's phases, roots apart; `replays` as in `stage_entry`."""
+    epochs = epochs_of([stage.span.unit, stage.span.amount])
     rows = reading.packs * epochs
     steps = steps_of(rows, stage.batch_packs)
     if stage.reading == "self_chosen":
         steps = epochs * steps_of_books(reading.book_packs.values(), stage.batch_packs)
-    entry["phases"] = {
+    return {
         "books": {"rows": rows, "steps": steps, "tokens": reading.loss_tokens * epochs},
-        "replay": _replay(stage, plan, folder, reading.packs, earlier, warnings),
-        "roles": _roles(stage, plan, folder, reading, warnings),
+        "replay": replay_phase(stage, plan, folder, reading.packs, earlier, warnings, replays),
+        "roles": roles_phase(stage, plan, folder, warnings),
     }
-    if not any(entry["items"].get("conflict_resolution", {}).values()):
-        warnings.append("no items for conflict_resolution: the held-out text is too short")
-    return entry
 
 
 def _book_entries(
@@ -163,9 +193,23 @@ def _held_out_counts(passages: list[HeldOut]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _replay(stage: Any, plan: Any, folder: Path, packs: int, earlier: list[dict], warnings: list[str]) -> dict:
-    wanted = int(stage.replay_frac * packs + 1e-9)
-    chosen = replay_list(plan.seed, stage.name, stage.replay_frac, packs, [entry["packs"] for entry in earlier])
+def replay_phase(
+    stage: Any,
+    plan: Any,
+    folder: Path,
+    packs: int,
+    earlier: list[dict],
+    warnings: list[str],
+    replays: int | None = None,
+) -> dict[str, Any]:
+    """Rows of earlier stages that a stage reads again: `replays` of them, or its replay_frac of its own packs."""
+    wanted = int(stage.replay_frac * packs + 1e-9) if replays is None else replays
+    read = [entry["phases"]["books"] for entry in earlier]
+    there = [min(entry["packs"], books["rows"]) for entry, books in zip(earlier, read, strict=True)]
+    chosen = [
+        [index, (read[index].get("first", 0) + place) % earlier[index]["packs"]]
+        for index, place in replay_list(plan.seed, stage.name, wanted, there)
+    ]
     if earlier and len(chosen) < wanted:
         warnings.append(f"replay wants {wanted} earlier packs, there are {len(chosen)}")
     tokens = 0
@@ -177,8 +221,12 @@ def _replay(stage: Any, plan: Any, folder: Path, packs: int, earlier: list[dict]
     return {"rows": len(chosen), "steps": steps_of(len(chosen), stage.batch_packs), "tokens": tokens, "list": chosen}
 
 
-def _roles(stage: Any, plan: Any, folder: Path, reading: StageReading, warnings: list[str]) -> dict:
-    """Rows and tokens of each role, and the steps they share; writes role_rows.npy."""
+def roles_phase(
+    stage: Any, plan: Any, folder: Path, warnings: list[str], rows_wanted: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """Rows and tokens of each role, and the steps they share; writes role_rows.npy.
+
+    `rows_wanted`: rows by role where they do not follow from the role's span; its packs are read in a circle."""
     codes_RT = _codes(folder / stage.name / "role_codes.bin", plan.context_tokens)
     counts_KR = (
         np.stack([(role_weights(role)[codes_RT] > 0).sum(axis=1) for role in range(len(plan.roles))])
@@ -196,6 +244,8 @@ def _roles(stage: Any, plan: Any, folder: Path, reading: StageReading, warnings:
             counts = counts[: 1 + int(np.searchsorted(np.cumsum(counts), span.amount))]
         elif span.unit == "epochs":
             counts = np.tile(counts, span.amount)
+        if rows_wanted is not None and len(counts):
+            counts = np.resize(counts_KR[role][counts_KR[role] > 0], rows_wanted.get(name, 0))
         if len(counts) == 0:
             warnings.append(f"role '{name}' has no turn in this stage: its adapter does not train")
             continue

@@ -16,8 +16,11 @@ HELD_OUT_FRAC = 0.05
 MIN_PASSAGES_TO_HOLD_OUT = 8
 SPLITS = ("test", "gate", "search")
 DEALT = ("test", "gate", "test", "search")  # what is reported gets most
+NEAR_CHARS = 16  # before a paragraph's end, where its last sentence is seen to end
 _OPEN = re.compile(r"[,;:—–-]\s*\Z")
-_CLOSED = re.compile(r"[.!?…][\"'”’»)\]_*=]*\s*\Z")
+_CLOSED = re.compile(r"[.!?…][\"'”’»)\]_*=]*(?: ?[\[(]\d{1,4}[\])])*\s*\Z")  # a mark of a note may follow
+_BEFORE_FORMULA = re.compile(r"[^\W\d_]\s*\Z")
+_FORMULA_STARTS = ("\\", "$", "&", "=", "(")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ def make_passages(text: str, starts: Sequence[int]) -> list[Passage]:
     """Passages of about TARGET_CHARS that never run over a chapter's end; together they are the book, exactly.
 
     None ends in mid-sentence, where the book lets a paragraph, a stanza or an item end so: it goes on until a sentence
-    ends, or, where none does, until a paragraph that the next does not go on from in small letters, or OPEN_CHARS.
+    ends, or, where none does, until a paragraph that the next does not go on from in small letters or with a formula,
+    or OPEN_CHARS.
     `starts`: where the chapters of the cleaned book begin."""
     edges = sorted({0, len(text), *starts})
     passages: list[Passage] = []
@@ -68,11 +72,13 @@ def make_passages(text: str, starts: Sequence[int]) -> list[Passage]:
 
 def may_end(text: str, end: int, chars: int) -> bool:
     """Whether a passage of so many characters may end behind the paragraph that ends at `end`."""
-    if chars > OPEN_CHARS or _CLOSED.search(text, max(0, end - 8), end):
+    near = max(0, end - NEAR_CHARS)
+    if chars > OPEN_CHARS or _CLOSED.search(text, near, end):
         return True
-    if text[end : end + 1].islower():
+    if text[end : end + 1].islower() or _OPEN.search(text, near, end):
         return False
-    return chars > LONG_PARAGRAPH_CHARS and not _OPEN.search(text, max(0, end - 4), end)
+    goes_on = text.startswith(_FORMULA_STARTS, end) and _BEFORE_FORMULA.search(text, near, end)
+    return chars > LONG_PARAGRAPH_CHARS and not goes_on
 
 
 def hold_out(passages: list[Passage], fingerprint: str) -> list[int]:

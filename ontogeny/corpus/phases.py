@@ -41,12 +41,12 @@ def rows_of_book_step(
     raise IndexError(f"step {step} is past the books that are chosen")
 
 
-def replay_list(seed: int, stage: str, replay_frac: float, packs: int, earlier_packs: list[int]) -> list[list[int]]:
-    """[stage, pack] of the earlier packs a stage replays, in sampled order.
+def replay_list(seed: int, stage: str, wanted: int, earlier_packs: list[int]) -> list[list[int]]:
+    """[stage, pack] of the `wanted` earlier packs a stage replays, in sampled order.
 
-    floor(replay_frac * packs) of them, without replacement, at most all there are."""
+    Without replacement, at most all there are."""
     places = sum(earlier_packs)
-    count = min(int(replay_frac * packs + 1e-9), places)
+    count = min(wanted, places)
     rng = random.Random(seed_of(seed, stage, "replay"))
     chosen = []
     for place in rng.sample(range(places), count):

@@ -9,18 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ontogeny.core.arms import REPACKED
 from ontogeny.core.errors import CorpusError, DiskError, Fault, OntogenyError
 from ontogeny.core.hashes import file_sha256, sha256_hex
 from ontogeny.core.library import Library
 from ontogeny.core.positions import shown
 from ontogeny.corpus.books import Progress, raw_digests, stored_books, stored_tokens
+from ontogeny.corpus.general import GENERAL, general_passages
 from ontogeny.corpus.heldout import HeldOut, held_out_of, mark_contaminated, unread_of
 from ontogeny.corpus.items.all import general_items, stage_items
+from ontogeny.corpus.items.definitions import FILE as DEFINITIONS
+from ontogeny.corpus.items.definitions import load_definitions
+from ontogeny.corpus.items.seen import mark_seen
 from ontogeny.corpus.items.shape import Item, Material
 from ontogeny.corpus.layout import MAX_ROLES, VERSION, write_json_lines
 from ontogeny.corpus.manifest import stage_entry, write_manifest
 from ontogeny.corpus.place import split_authored
 from ontogeny.corpus.reading import StageReading, StageWriter, check_speakers, loop_loss_of
+from ontogeny.corpus.repack import arm_of_corpus, write_repacked
 from ontogeny.corpus.rows import Corpus
 from ontogeny.corpus.shelf import Shelf, book_path
 from ontogeny.corpus.store import Store, code_version, is_worth_keeping, link_or_copy, read_tokens
@@ -42,6 +48,7 @@ def prepare_corpus(
     tokenizer: Path | None = None,
     progress: Progress | None = None,
     store: Path | None = None,
+    genome: Corpus | None = None,
 ) -> Corpus:
     """The corpus of a plan at `out`: read and returned if it is there already, else made.
 
@@ -49,13 +56,17 @@ def prepare_corpus(
     `out` appears whole or not at all. `tokenizer` is a folder already exported; without it one is trained
     (a pretrained one need not be handed in again where `out` holds it). `store` keeps cleaned books and their
     tokens for later calls, this one after a kill among them; without it nothing is kept. What a refused call made is
-    kept where it was much.
+    kept where it was much. `genome`: for the plan of an arm, the corpus of the genome it belongs to, which gives it
+    its tokenizer, and how much it replays.
     `progress(what, done, of)` is told of each book and stage.
     Raises: CorpusError, LibraryError for what the user can mend; DiskError if the machine refuses a write."""
     out = Path(out)
     known = out / "tokenizer" if tokenizer is None and "pretrained" in plan.tokenizer else tokenizer
     digests = raw_digests(library, book_ids_of(plan))
     declared = _declared_hash(plan, library, digests, known)
+    if genome is not None:
+        declared = arm_hash(plan, genome.manifest["corpus_hash"], declared)
+        tokenizer = genome.folder / "tokenizer"
     if (out / "manifest.json").is_file():
         existing = Corpus(out)
         if existing.manifest.get("corpus_hash") == declared:
@@ -68,7 +79,7 @@ def prepare_corpus(
         with shared.used() as alone:
             try:
                 with Workers() as workers:
-                    making = _Making(plan, library, digests, shared, workers, progress or (lambda *_: None))
+                    making = _Making(plan, library, digests, shared, workers, progress or (lambda *_: None), genome)
                     making.write(partial, tokenizer, declared)
             except OntogenyError:
                 if fresh and not is_worth_keeping(shared.folder) and alone():
@@ -96,9 +107,17 @@ def prepare_corpus(
     return Corpus(out)
 
 
-def corpus_hash(plan: Any, library: Library, tokenizer: Path | None = None) -> str:
-    """SHA-256 of all that decides packs; it reads every book's raw bytes, and packs nothing."""
-    return _declared_hash(plan, library, raw_digests(library, book_ids_of(plan)), tokenizer)
+def corpus_hash(plan: Any, library: Library, tokenizer: Path | None = None, genome: Any = None) -> str:
+    """SHA-256 of all that decides packs; it reads every book's raw bytes, and packs nothing.
+
+    `genome`: for the plan of an arm, that of the genome it belongs to."""
+    own = _declared_hash(plan, library, raw_digests(library, book_ids_of(plan)), tokenizer)
+    return own if genome is None else arm_hash(plan, corpus_hash(genome, library, tokenizer), own)
+
+
+def arm_hash(plan: Any, genome_hash: str, own_hash: str) -> str:
+    """The corpus hash of an arm: of what it is, of the genome's corpus, of what its own plan reads."""
+    return sha256_hex({"arm": plan.arm, "genome": genome_hash, "life": own_hash})
 
 
 def _declared_hash(plan: Any, library: Library, digests: Mapping[str, str], tokenizer: Path | None) -> str:
@@ -116,6 +135,7 @@ def _declared_hash(plan: Any, library: Library, digests: Mapping[str, str], toke
                 "kinds": sorted(stage.scenes.kinds),
                 "file": file_sha256(path) if path.is_file() else None,
             }
+        asked = definitions_path(stage, plan, library)
         roles = {name: [role.span.unit, role.span.amount, role.batch_tokens] for name, role in stage.roles.items()}
         stages.append(
             {
@@ -128,6 +148,7 @@ def _declared_hash(plan: Any, library: Library, digests: Mapping[str, str], toke
                 "loop_loss": loop_loss_of(stage),
                 "replay_frac": stage.replay_frac,
                 "batch_packs": stage.batch_packs,
+                **({"definitions": file_sha256(asked)} if asked else {}),  # no pack's, but items stand in the corpus
             }
         )
     return sha256_hex(
@@ -158,6 +179,14 @@ def scenes_path(stage: Any, library: Library) -> Path:
     return library.root / Path(stage.scenes.folder) / "scenes.yaml"
 
 
+def definitions_path(stage: Any, plan: Any, library: Library) -> Path | None:
+    """Where a stage's definitions stand; None where it has none: they are for stages that stand in a folder."""
+    genome = getattr(plan, "genome", None)
+    folder = genome.stages[stage.index].use if genome else getattr(stage.scenes, "folder", None)
+    path = library.root / folder / DEFINITIONS if folder else None
+    return path if path and path.is_file() else None
+
+
 @dataclass
 class _Making:
     """One corpus being made; `write` is all of it, the manifest last."""
@@ -168,10 +197,16 @@ class _Making:
     store: Store
     workers: Workers
     progress: Progress
+    genome: Corpus | None = None
 
     def write(self, folder: Path, tokenizer: Path | None, declared: str) -> None:
-        plan = self.plan
+        plan, genome = self.plan, self.genome
+        if genome is not None and plan.arm["kind"] in REPACKED:
+            self.progress(f"packs of the arm {plan.arm['kind']}", 0, 1)
+            write_repacked(folder, plan, declared, genome, self.workers)
+            return
         authored = _authored_scenes(plan, self.library)
+        definitions = [_definitions(stage, plan, self.library) for stage in plan.stages]
         self.store.sweep()
         keys, records = stored_books(
             self.library, self.digests, plan.skip_rules, self.store, self.workers, self.progress
@@ -187,26 +222,42 @@ class _Making:
         shelf = Shelf(folder, records, stored, tokens)
         readings = self._stages(folder, shelf, {name: training for name, (training, _) in authored.items()})
         self.progress("held-out passages", 0, 1)
-        held_out = mark_contaminated(
-            [held_out_of(reading.books, shelf) for reading in readings],
+        trained = (
             [reading.books for reading in readings],
             [turn.text for scenes, _ in authored.values() for scene in scenes for turn in scene.turns],
             shelf,
             self.workers,
         )
+        *held_out, general_text = mark_contaminated(
+            [
+                *(held_out_of(reading.books, shelf) for reading in readings),
+                general_passages(plan, self.library) if genome is None else [],
+            ],
+            *trained,
+        )
         encoder = make_encoder(folder / "tokenizer")
         entries: list[dict] = []
         materials = [
-            Material(stage.name, plan.seed, plan.language, passages, authored[stage.name][1])
-            for stage, passages in zip(plan.stages, held_out, strict=True)
+            Material(stage.name, plan.seed, plan.language, passages, authored[stage.name][1], words)
+            for stage, passages, words in zip(plan.stages, held_out, definitions, strict=True)
         ]
-        write_json_lines(folder / "items.jsonl", (item.as_line() for item in general_items(plan.seed, plan.language)))
-        for stage, reading, passages in zip(plan.stages, readings, held_out, strict=True):
-            items = stage_items(materials[len(entries)], materials[: len(entries)])
+        made, general = [[] for _ in materials], []
+        if genome is None:  # an arm is measured on the genome's
+            made = [stage_items(material, materials[:index]) for index, material in enumerate(materials)]
+            self.progress("items", 0, 1)
+            made, general = mark_seen(made, general_items(plan.seed, plan.language), *trained)
+        write_json_lines(folder / "items.jsonl", (item.as_line() for item in general))
+        if general_text:
+            (folder / GENERAL).mkdir()
+            _write_probe_material(folder / GENERAL, general_text, [])
+        for stage, reading, passages, items in zip(plan.stages, readings, held_out, made, strict=True):
             _write_probe_material(folder / stage.name, passages, items)
             unread = [unread_of(book, shelf) for book in reading.books]
-            entries.append(stage_entry(stage, plan, reading, passages, items, unread, folder, entries))
-        write_manifest(folder, plan, declared, encoder, fingerprint, sample, records, entries)
+            replays = genome.manifest["stages"][len(entries)]["phases"]["replay"]["rows"] if genome else None
+            entries.append(stage_entry(stage, plan, reading, passages, items, unread, folder, entries, replays))
+        arm = arm_of_corpus(plan.arm, genome) if genome else None
+        sample = genome.manifest["tokenizer"]["sample"] if genome else sample
+        write_manifest(folder, plan, declared, encoder, fingerprint, sample, records, entries, arm)
 
     def _stages(self, folder: Path, shelf: Shelf, authored: dict[str, list[Scene]]) -> list[StageReading]:
         """Every stage read into its folder, each in a worker of its own."""
@@ -286,6 +337,11 @@ def _authored_scenes(plan: Any, library: Library) -> dict[str, tuple[list[Scene]
     if faults:
         raise CorpusError(faults)
     return found
+
+
+def _definitions(stage: Any, plan: Any, library: Library) -> list[dict[str, str]]:
+    path = definitions_path(stage, plan, library)
+    return load_definitions(path, plan.language) if path else []
 
 
 def _gap_faults(stage: Any, plan: Any) -> Iterator[Fault]:

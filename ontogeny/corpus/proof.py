@@ -9,6 +9,7 @@ from pathlib import Path
 from ontogeny.core.errors import Fault, OntogenyError
 from ontogeny.core.positions import shown
 from ontogeny.corpus.consumed import declared_records, verify_consumed
+from ontogeny.corpus.proof_arms import ArmProof, kind_of
 from ontogeny.corpus.proof_books import BooksProof
 from ontogeny.corpus.proof_packs import PacksProof
 from ontogeny.corpus.rows import Corpus
@@ -52,7 +53,8 @@ def _explained(corpus: Corpus, changed: dict[str, Fault]) -> list[Fault]:
         return list(problem.faults)
     except UNREADABLE as problem:
         return [_unreadable(corpus.folder / "manifest.json", problem)]
-    return [fault for index in stages for fault in _of_stage(corpus, shelf, encoder, index, changed)]
+    found = [fault for index in stages for fault in _of_stage(corpus, shelf, encoder, index, changed)]
+    return found or _of_arm(corpus, shelf, encoder)
 
 
 def _check_books(shelf: Shelf, changed: dict[str, Fault]) -> Iterator[Fault]:
@@ -88,6 +90,16 @@ def _of_stage(corpus: Corpus, shelf: Shelf, encoder: Encoder, index: int, change
     yield from found
     if len(found) >= FAULTS_A_STAGE:
         yield Fault("there may be more faults in this stage.", f"stage '{name}'")
+
+
+def _of_arm(corpus: Corpus, shelf: Shelf, encoder: Encoder) -> list[Fault]:
+    """The first faults of what an arm made of its genome's packs; judged by stages that hold."""
+    try:
+        return list(islice(ArmProof(corpus, shelf, encoder).faults(), FAULTS_A_STAGE)) if kind_of(corpus) else []
+    except OntogenyError as problem:
+        return list(problem.faults)
+    except UNREADABLE as problem:
+        return [_unreadable(corpus.folder / "manifest.json", problem)]
 
 
 def _unreadable(path: Path, problem: BaseException) -> Fault:

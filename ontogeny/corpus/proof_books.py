@@ -9,8 +9,11 @@ from typing import Any
 
 from ontogeny.core.errors import Fault
 from ontogeny.core.positions import shown
+from ontogeny.corpus.arranged import own_repair
 from ontogeny.corpus.passages import hold_out
+from ontogeny.corpus.proof_arms import kind_of
 from ontogeny.corpus.rows import Corpus
+from ontogeny.corpus.shard import Shard
 from ontogeny.corpus.shelf import OpenBook, Shelf
 from ontogeny.corpus.sums import MEND
 from ontogeny.corpus.turns import Turn, cut_turns, interleaved, joined
@@ -18,6 +21,7 @@ from ontogeny.scenes.shape import led
 
 MANIFEST = "manifest.json"
 KINDS = ("training", "held_out", "moved", "unread")
+OF_A_BOOK = {"conflict_resolution": "gap", "cloze_fact": "cloze"}  # probe -> how the ids of its items begin
 
 
 class BooksProof:
@@ -37,7 +41,8 @@ class BooksProof:
 
     def _law_of_the_book(self) -> Iterator[Fault]:
         """Training, held out, moved and unread are the cleaned book, each character once."""
-        read = {(record["book"], tuple(record["removed"])): record for record in self.shard.scenes if record["removed"]}
+        scenes = [record for shard in self._shards() for record in shard.scenes]
+        read = {(record["book"], tuple(record["removed"])): record for record in scenes if record["removed"]}
         for entry in self.entry["books"]:
             book = self.shelf.open(entry["id"])
             where = f"{MANIFEST}, stage '{self.name}', book '{entry['id']}'"
@@ -59,7 +64,7 @@ class BooksProof:
                     )
             for start, end, scene_id in entry["moved"]:
                 record = read.get((entry["id"], (start, end)))
-                repair = next((turn[2] for turn in record["turns"] if turn[1] == "repair"), "") if record else ""
+                repair = (own_repair(record) if record else None) or ""
                 if book.text[start:end] != led(repair):
                     yield Fault(
                         "a moved span is not the repair of its scene.",
@@ -68,6 +73,11 @@ class BooksProof:
                         repr(book.text[start:end][:60]),
                         f"see scene '{scene_id}'; {MEND}",
                     )
+
+    def _shards(self) -> list[Shard]:
+        """Where the scenes of the stage may stand: in its own files, or, in a shuffled life, in those of any."""
+        shuffled = kind_of(self.corpus) == "shuffle"
+        return [self.corpus.shard(i) for i in range(len(self.corpus.manifest["stages"]))] if shuffled else [self.shard]
 
     def _turns(self) -> Iterator[Fault]:
         """The turns of an interleaved stage are those that the rule makes of its sections, as far as it was read."""
@@ -141,11 +151,11 @@ class BooksProof:
                 yield item
                 continue
             where = f"{self._place('items.jsonl', number)}, item '{item['id']}'"
-            if item["kind"] != "gap":
+            if (kind := OF_A_BOOK.get(item["probe"])) is None or item["book"] is None:
                 continue
             offset, sentence = int(item["id"].rpartition("-")[2]), item["answer"][1:]
             text = self.shelf.open(item["book"]).text[offset : offset + len(sentence)]
-            if text != sentence or item["id"] != f"gap-{item['book']}-{offset}":
+            if text != sentence or item["id"] != f"{kind}-{item['book']}-{offset}":
                 where += f", book '{item['book']}', characters {offset} to {offset + len(sentence)}"
                 yield Fault("an item's answer is not the book's text.", where, repr(sentence), repr(text), MEND)
 

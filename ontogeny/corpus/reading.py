@@ -87,12 +87,8 @@ class StageWriter:
     def write(self) -> StageReading:
         """Reads the stage's books into packs. Raises: CorpusError if the span asks for more than they hold."""
         self._check_books()
-        self.folder.mkdir(parents=True)
+        self.open_packs()
         context = self.plan.context_tokens
-        rows = RowWriter(self.folder, "", context, self.encoder.ids_dtype, self.weights)
-        role_rows = RowWriter(self.folder, "role_", context, self.encoder.ids_dtype, None)
-        self.packer = Packer(rows, context, self.encoder.bos_id)
-        self.role_packer = Packer(role_rows, context, self.encoder.bos_id)
         chars_per_token = self._chars_per_token()
         placement = self._survey(chars_per_token)
         placer = Placer(
@@ -107,24 +103,37 @@ class StageWriter:
             if self._done():
                 break
             self._read_turn(number, book, indices, placer)
+        return self.close_packs(placement.warnings, placer.left_over)
+
+    def open_packs(self) -> None:
+        """Makes the folder and the packers that fill it."""
+        self.folder.mkdir(parents=True)
+        context = self.plan.context_tokens
+        self.rows = RowWriter(self.folder, "", context, self.encoder.ids_dtype, self.weights)
+        self.role_rows = RowWriter(self.folder, "role_", context, self.encoder.ids_dtype, None)
+        self.packer = Packer(self.rows, context, self.encoder.bos_id)
+        self.role_packer = Packer(self.role_rows, context, self.encoder.bos_id)
+
+    def close_packs(self, warnings: list[str], left_over: int = 0) -> StageReading:
+        """Ends the packs, writes the scenes, and tells what was read. Raises: CorpusError as `write`."""
         self.packer.close()
         self.role_packer.close()
         self._check_span()
         write_json_lines(self.folder / "scenes.jsonl", self.scene_records)
-        (self.folder / "digests.bin").write_bytes(b"".join(rows.digests))
+        (self.folder / "digests.bin").write_bytes(b"".join(self.rows.digests))
         return StageReading(
             [self._closed(reading) for reading in self.readings],
-            rows.rows,
-            role_rows.rows,
+            self.rows.rows,
+            self.role_rows.rows,
             self.packer.tokens,
             self.loss_tokens,
             self.packer.padding_tokens,
             self.bytes,
             Counter(r["kind"] for r in self.scene_records),
-            rows.digests,
-            placement.warnings + self._warnings(placer),
+            self.rows.digests,
+            warnings + self._warnings(left_over),
             joined(self.turns_read) if self.stage.reading == "interleaved" else [],
-            self._book_packs(rows.rows),
+            self._book_packs(self.rows.rows),
         )
 
     def _check_books(self) -> None:
@@ -293,7 +302,7 @@ class StageWriter:
                 self.packer.add(part)
             return
         scene = step.placed.scene
-        turns = self._scene_parts(scene, len(self.scene_records))
+        turns = self.scene_parts(scene, len(self.scene_records))
         pack, first = self.packer.add_unit([parts, *turns])
         self.role_packer.add_unit([parts, *turns])
         tokens = sum(len(part.ids) for turn in turns for part in turn)
@@ -315,7 +324,7 @@ class StageWriter:
         if step.placed.removed:
             reading.moved.append((*step.placed.removed, scene.id))
 
-    def _scene_parts(self, scene: Scene, index: int) -> list[list[Part]]:
+    def scene_parts(self, scene: Scene, index: int) -> list[list[Part]]:
         """A scene's tokens, turn by turn."""
         pieces = render(scene)
         turns: list[list[Part]] = [[] for _ in scene.turns]
@@ -330,10 +339,10 @@ class StageWriter:
             self.bytes += len(piece.text.encode("utf-8"))
         return turns
 
-    def _warnings(self, placer: Placer) -> list[str]:
+    def _warnings(self, left_over: int) -> list[str]:
         found = []
-        if placer.left_over:
-            found.append(f"{placer.left_over} scenes were due and found no paragraph that would bear them")
+        if left_over:
+            found.append(f"{left_over} scenes were due and found no paragraph that would bear them")
         if self.packer.cut_units:
             found.append(
                 f"{self.packer.cut_units} scenes with their paragraphs are longer than a pack of "

@@ -110,8 +110,9 @@ class Corpus:
         entry = self._phase(stage_index, phase)
         if not 0 <= row < entry["rows"]:
             raise IndexError(f"{phase} of stage {stage_index} has {entry['rows']} rows, not row {row}")
-        if phase == "books":
-            return stage_index, row % self.manifest["stages"][stage_index]["packs"], TRUNK
+        if phase == "books":  # `first`: of an arm that repeats a stage, where it goes on in its packs
+            packs = self.manifest["stages"][stage_index]["packs"]
+            return stage_index, (entry.get("first", 0) + row) % packs, TRUNK
         if phase == "replay":
             return *entry["list"][row], TRUNK
         return stage_index, *self._role_row(stage_index, row)

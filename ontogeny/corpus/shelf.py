@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -54,6 +55,12 @@ class OpenBook:
 
     def paragraphs(self, passage: Passage) -> Iterator[tuple[int, int]]:
         return iterate_paragraphs(self.text, passage.start, passage.end)
+
+    def passages_in(self, start: int, end: int) -> list[Passage]:
+        """The passages that hold some of the characters [start, end)."""
+        first = bisect_right(self.passages, start, key=lambda passage: passage.end)
+        last = bisect_left(self.passages, end, key=lambda passage: passage.start)
+        return self.passages[first:last]
 
     @cached_property
     def last_of_chapter(self) -> frozenset[int]:
@@ -108,6 +115,13 @@ class Shelf:
     def closed(self) -> Shelf:
         """The same shelf with no book open, for another process."""
         return Shelf(self.folder, self.records, self.stored, self.tokens)
+
+    def only(self, book_id: str) -> Shelf:
+        """A closed shelf of one book, for a task of another process that reads no other."""
+        stored, tokens = (
+            {book_id: folders[book_id]} if book_id in folders else {} for folders in (self.stored, self.tokens)
+        )
+        return Shelf(self.folder, [self.records[self.index[book_id]]], stored, tokens)
 
     def training_texts(self, book_id: str) -> Iterator[str]:
         """The passages of a book that may be read, one by one."""

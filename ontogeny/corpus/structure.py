@@ -115,9 +115,9 @@ def make_paragraphs(blocks: list[Block], cuts: Cuts) -> list[Paragraph]:
         for block, (kept, sure, _) in zip(blocks, shapes, strict=True)
         for paragraph in _paragraphs(block, kept, sure, wrap_chars, cuts)
     ]
-    before = -1
-    while before != len(paragraphs):  # what one of them parts or joins, the other may go on with
-        before = len(paragraphs)
+    before: list[str] = []
+    while before != (now := [paragraph.text for paragraph in paragraphs]):
+        before = now  # what one of them parts or joins, the other may go on with
         if cuts.on("footnote"):
             paragraphs = _lift_footnotes(paragraphs, cuts)
         if cuts.on("broken_paragraph"):
@@ -162,13 +162,17 @@ def _paragraphs(block: Block, kept: str | None, sure: bool, wrap_chars: int, cut
             "hard_wrap", len(lines) - len(items), sum(map(len, lines)) + len(lines) - sum(map(len, items)) - len(items)
         )
         if not kind and has_long_line(items) and cuts.on("paragraph_lines"):
-            return [Paragraph("\n".join(run), kept) for run in runs_of(items)]
+            return [
+                Paragraph("\n".join(run), kept if len(run) > 1 else _kind_of_line(run[0])) for run in runs_of(items)
+            ]
         lines = items
     if kept == "code" and cuts.on("hard_wrap"):
         whole = join_around_formulas(lines)
         cuts.add("hard_wrap", len(lines) - len(whole), 0)
         lines = whole
     text = "\n".join(lines)
+    if len(lines) == 1:
+        return [Paragraph(text, kind or _kind_of_line(text))]
     kind = kind or kept or ("prose" if text == text.upper() else "verse")
     if kind != "verse" or not cuts.on("long_verse"):
         return [Paragraph(text, kind)]

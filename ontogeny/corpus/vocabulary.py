@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -20,6 +21,9 @@ from ontogeny.core.positions import shown
 END_OF_TEXT = "<|endoftext|>"
 TRAINING_BATCH = 1000
 SAMPLE_BYTES = 200_000_000
+_SHOWN = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]  # bytes that stand for themselves
+_OTHERS = [byte for byte in range(256) if byte not in _SHOWN]  # those that do not are shown as 256 and on
+BYTE_OF = {chr(byte): byte for byte in _SHOWN} | {chr(256 + n): byte for n, byte in enumerate(_OTHERS)}
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, out: Path, context_tokens: int = 0) -> str:
@@ -127,9 +131,9 @@ class Encoder:
         """The ids of each text, alone and without specials; decoding them gives the text back to the byte.
 
         Raises: CorpusError if it does not (a tokenizer that normalises what it reads)."""
-        coded = [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-        decoded = self.tokenizer.decode_batch(coded, skip_special_tokens=False)
-        for text, back in zip(texts, decoded, strict=True):
+        encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        coded = [encoding.ids for encoding in encodings]
+        for text, back in zip(texts, self._decoded(coded), strict=True):
             if text != back:
                 at = next(
                     (i for i, (a, b) in enumerate(zip(text, back, strict=False)) if a != b), min(len(text), len(back))
@@ -144,6 +148,25 @@ class Encoder:
                     )
                 )
         return [np.asarray(ids, dtype=np.int32) for ids in coded]
+
+    def _decoded(self, coded: Sequence[Sequence[int]]) -> Iterable[str]:
+        """The texts of ids; of a byte-level tokenizer by joining bytes, which takes a fifth of the time."""
+        if not self._bytes_of:
+            return self.tokenizer.decode_batch(list(coded), skip_special_tokens=False)
+        return (b"".join(map(self._bytes_of.__getitem__, ids)).decode("utf-8", "replace") for ids in coded)
+
+    @cached_property
+    def _bytes_of(self) -> list[bytes]:
+        """The bytes of each token of a byte-level tokenizer; of another, nothing."""
+        decoder = json.loads(self.tokenizer.to_str())["decoder"]
+        if decoder is None or decoder["type"] != "ByteLevel":
+            return []
+        tokens = self.tokenizer.get_vocab(with_added_tokens=True)
+        found = [b""] * (1 + max(tokens.values()))
+        for token, at in tokens.items():
+            is_mapped = BYTE_OF.keys() >= set(token)
+            found[at] = bytes(map(BYTE_OF.__getitem__, token)) if is_mapped else token.encode()
+        return found
 
 
 def make_encoder(folder: Path) -> Encoder:

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-FEW_BYTES = 24 << 20  # less work than this is not worth starting processes for
+FEW_BYTES = 8 << 20  # less work than this is not worth starting processes for, half a second of a core each
 IN_FLIGHT = 4  # tasks handed out a process, so that a long list does not wait in memory
 
 

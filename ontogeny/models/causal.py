@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -89,6 +90,22 @@ def load_model(folder: Path, dtype: torch.dtype | None = None) -> PreTrainedMode
             )
         ) from error
     return model.eval()
+
+
+def open_model(name: str, dtype: torch.dtype | None = None) -> PreTrainedModel:
+    """The model of any base as it is (Hub id, folder, package:DIST/PATH), in evaluation mode, in its own precision
+    unless told otherwise (float32 for a GGUF file).
+
+    Raises: ModelError if it cannot be read, lacks weights, or is not causal."""
+    config = make_config(SimpleNamespace(base=name, context_tokens=1), 0, None)
+    own = getattr(config, "dtype", None) or torch.float32
+
+    def read(base: Base, local_only: bool) -> PreTrainedModel:
+        return _pretrained(base, config, dtype or (torch.float32 if base.gguf else own), local_only)
+
+    model = read_base(name, read).eval()
+    _require_causal(model)
+    return model
 
 
 def write_model(

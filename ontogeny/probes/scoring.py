@@ -1,7 +1,7 @@
 """How surprised a model is by the ends of a row: sums of nats, from a log-softmax in float32.
 
-Shapes: B row, T token (padded to the longest row), H hidden, N logit kept (the last columns), M scored token,
-V vocabulary."""
+Shapes: B row, T token (padded to the longest row), H hidden, N logit kept (the last columns), P predicting position,
+M scored token, V vocabulary."""
 
 from __future__ import annotations
 
@@ -12,34 +12,44 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 BATCH_TOKENS = 4096
+ENOUGH_TOKENS, ALIKE_FRAC = 512, 0.85  # a batch of so many tokens takes no row much shorter than its longest
 FORKING = ("llama", "gpt2", "qwen2", "gpt_neox")  # families where tests show that a fork scores as separate rows do,
 # and that the head on chosen columns gives the model's logits
 
 
 @dataclass(frozen=True)
 class Row:
-    """A stem that begins with BOS, and ends to be scored, each as if it alone followed the stem."""
+    """A stem that begins with BOS, and ends to be scored, each as if it alone followed the stem.
+
+    `common`: so many last ids of the stem belong to every end: they are scored too, and count in each."""
 
     stem: tuple[int, ...]
     ends: tuple[tuple[int, ...], ...]
+    common: int = 0
 
     def __len__(self) -> int:
         return len(self.stem) + sum(map(len, self.ends))
+
+    @property
+    def fed(self) -> int:
+        """The tokens that go through the model: the last one of an end predicts nothing."""
+        return len(self) - len(self.ends)
 
 
 def make_batches(rows: Sequence[Row]) -> list[list[int]]:
     """The rows' numbers in fixed batches of about BATCH_TOKENS, rows of one kind and length together.
 
     A function of the rows alone: any number of ranks shares out the same batches, so scores do not depend on it."""
-    order = sorted(range(len(rows)), key=lambda i: (len(rows[i].ends), -len(rows[i]), -len(rows[i].stem), i))
+    order = sorted(range(len(rows)), key=lambda i: (len(rows[i].ends), -rows[i].fed, -len(rows[i].stem), i))
     batches: list[list[int]] = []
     for i in order:
         last = batches[-1] if batches else [i]
-        longest = rows[last[0]]
-        if batches and len(longest.ends) == len(rows[i].ends) and (len(last) + 1) * len(longest) <= BATCH_TOKENS:
+        longest, tokens = rows[last[0]], len(last) * rows[last[0]].fed
+        alike = tokens < ENOUGH_TOKENS or rows[i].fed >= ALIKE_FRAC * longest.fed
+        fits = tokens + longest.fed <= BATCH_TOKENS
+        if batches and len(longest.ends) == len(rows[i].ends) and alike and fits:
             last.append(i)
         else:
             batches.append([i])
@@ -55,7 +65,7 @@ def score_rows(model: Any, rows: Sequence[Row], batches: Iterable[Sequence[int]]
             yield from zip(batch, score_batch(model, chosen), strict=True)
         else:  # each end goes after a stem of its own
             columns = [
-                score_batch(model, [Row(row.stem, (end,)) for row, end in zip(chosen, ends, strict=True)])
+                score_batch(model, [Row(row.stem, (end,), row.common) for row, end in zip(chosen, ends, strict=True)])
                 for ends in zip(*(row.ends for row in chosen), strict=True)
             ]
             yield from zip(
@@ -69,42 +79,56 @@ def score_batch(model: Any, rows: Sequence[Row]) -> list[list[float]]:
 
     Rows of several ends are forks: one mask hides the ends from each other, and positions restart behind the stem."""
     device = model.device
-    length, first = max(map(len, rows)), min(len(row.stem) for row in rows) - 1
+    length, first = max(row.fed for row in rows), min(len(row.stem) - row.common for row in rows) - 1
     ids_BT = torch.zeros(len(rows), length, dtype=torch.long)
     for i, row in enumerate(rows):
-        ids_BT[i, : len(row)] = torch.tensor([*row.stem, *(token for end in row.ends for token in end)])
+        ids_BT[i, : row.fed] = torch.tensor([*row.stem, *(token for end in row.ends for token in end[:-1])])
     asked: dict[str, Any] = {"input_ids": ids_BT.to(device), "use_cache": False}
     if any(len(row.ends) > 1 for row in rows):
         mask_B1TT, positions_BT = _fork(rows, length)
         asked |= {"attention_mask": mask_B1TT.to(device), "position_ids": positions_BT.to(device)}
-    row_M, column_M, target_M, end_M = (one.to(device) for one in _targets(rows))
+    row_P, column_P, place_M, target_M, end_M = (one.to(device) for one in _targets(rows))
     plain = _plain(model)
     if plain.config.model_type in FORKING:  # their logits are the head's, so it need not see what is not scored
         hidden_BTH = plain.base_model(**asked).last_hidden_state
-        logits_MV = plain.get_output_embeddings()(hidden_BTH[row_M, column_M])
+        logits_PV = plain.get_output_embeddings()(hidden_BTH[row_P, column_P])
     else:
         further = {"logits_to_keep": length - first} if _takes(model, "logits_to_keep") else {}
         logits_BNV = model(**asked, **further).logits
-        logits_MV = logits_BNV[row_M, column_M - (length - logits_BNV.shape[1])]
-    nats_M = functional.cross_entropy(logits_MV.float(), target_M, reduction="none")
-    sums = torch.zeros(sum(len(row.ends) for row in rows), dtype=torch.float64, device=device)
+        logits_PV = logits_BNV[row_P, column_P - (length - logits_BNV.shape[1])]
+    logits_PV = logits_PV.float()
+    nats_M = logits_PV.logsumexp(dim=-1)[place_M] - logits_PV[place_M, target_M]
+    sums = torch.zeros(sum(len(row.ends) + 1 for row in rows), dtype=torch.float64, device=device)
     told = iter(sums.index_add_(0, end_M, nats_M.double()).tolist())
-    return [[next(told) for _ in row.ends] for row in rows]
+    common = [next(told) for _ in rows]
+    return [[shared + next(told) for _ in row.ends] for row, shared in zip(rows, common, strict=True)]
 
 
-def _targets(rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Each scored token as (row, column that predicts it, id, number of its end): an end's first token is predicted by
-    the stem's last."""
-    found: list[tuple[int, int, int, int]] = []
-    number = 0
+def tokens_fed(model: Any, rows: Iterable[Row]) -> int:
+    """The tokens that scoring these rows feeds to this model, padding left out."""
+    if _forks(model):
+        return sum(row.fed for row in rows)
+    return sum(len(row.stem) + len(end) - 1 for row in rows for end in row.ends)
+
+
+def _targets(rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The predicting positions (row, column), each once, and each scored token as (number of the position that predicts
+    it, id, number of its sum): an end's first token is predicted by the stem's last. Sums are those of what the ends of
+    a row have in common, a row each, then one for each end."""
+    found: list[tuple[tuple[int, int], int, int]] = []
+    number = len(rows)
     for i, row in enumerate(rows):
         column = len(row.stem)
+        found += [((i, k - 1), row.stem[k], i) for k in range(column - row.common, column)]
         for end in row.ends:
-            found += [(i, column + k - 1 if k else len(row.stem) - 1, token, number) for k, token in enumerate(end)]
-            column += len(end)
+            last = len(row.stem) - 1
+            found += [((i, column + k - 1 if k else last), token, number) for k, token in enumerate(end)]
+            column += len(end) - 1
             number += 1
-    row_M, column_M, target_M, end_M = torch.tensor(found).T
-    return row_M, column_M, target_M, end_M
+    places = {place: p for p, place in enumerate(dict.fromkeys(place for place, _, _ in found))}
+    row_P, column_P = torch.tensor(list(places)).T
+    place_M, target_M, end_M = torch.tensor([(places[place], token, end) for place, token, end in found]).T
+    return row_P, column_P, place_M, target_M, end_M
 
 
 def _fork(rows: Sequence[Row], length: int) -> tuple[Tensor, Tensor]:
@@ -113,7 +137,7 @@ def _fork(rows: Sequence[Row], length: int) -> tuple[Tensor, Tensor]:
     positions_BT = torch.zeros(len(rows), length, dtype=torch.long)
     for i, row in enumerate(rows):
         column = 0
-        for part, ids in enumerate((row.stem, *row.ends)):
+        for part, ids in enumerate((row.stem, *(end[:-1] for end in row.ends))):
             begin = len(row.stem) if part else 0
             part_BT[i, column : column + len(ids)] = part
             positions_BT[i, column : column + len(ids)] = torch.arange(begin, begin + len(ids))

@@ -139,7 +139,12 @@ def run_facts(run: RunDirectory, folder: str, attempt: int) -> dict[str, Any]:
 
 
 def flat(row: dict[str, Any]) -> dict[str, float]:
-    """A line of metrics.jsonl as `phase/key` and `roles/role/key` figures; words and cursors stay out."""
+    """A line of metrics.jsonl as `phase/key` and `roles/role/key` figures, a light probe's as `light/key`; words and
+    cursors stay out."""
+    if "light" in row:
+        return {
+            f"light/{name}": found for name, one in mapped(row["light"]).items() if (found := number(one)) is not None
+        }
     phase, figures = str(row.get("phase") or "probes"), {}
     for key, value in row.items():
         if isinstance(value, dict):

@@ -16,6 +16,8 @@ from ontogeny.report.read import Life, read_life
 CHARTS: tuple[Callable[[Life], plots.Chart | None], ...] = (
     plots.loss_chart,
     plots.rate_chart,
+    plots.light_chart,
+    plots.margin_chart,
     plots.roles_chart,
     plots.forgetting_chart,
     plots.resolution_chart,
@@ -29,8 +31,8 @@ def write_report(run_dir: Path) -> Path:
     return write_atomic(run_dir / "report.html", html.encode("utf-8", "replace"))
 
 
-def make_page(life: Life, folder: str) -> str:
-    """The page as HTML; pure, so equal run directories give equal pages."""
+def templates() -> Environment:
+    """Where pages come from: the templates of this room, escaping whatever they are given."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -39,9 +41,16 @@ def make_page(life: Life, folder: str) -> str:
         undefined=StrictUndefined,
     )
     environment.filters.update(svg=Markup, visible=visible)
+    return environment
+
+
+def make_page(life: Life, folder: str) -> str:
+    """The page as HTML; pure, so equal run directories give equal pages."""
     charts = {chart.key: chart for make in CHARTS if (chart := make(life))}
-    return environment.get_template("page.html.j2").render(
-        charts=charts, **headline(life), **results(life), **origins(life, folder)
+    return (
+        templates()
+        .get_template("page.html.j2")
+        .render(charts=charts, **headline(life), **results(life), **origins(life, folder))
     )
 
 
@@ -70,6 +79,7 @@ def results(life: Life) -> dict:
     return {
         "forgetting_table": tables.forgetting_table(life),
         "probe_tables": tables.probe_tables(life),
+        "emergence_table": tables.emergence_table(life),
         "gate_table": tables.gate_table(life),
         "role_table": tables.role_table(life),
         "samples": tables.sample_groups(life),

@@ -82,6 +82,46 @@ def rate_chart(life: Life) -> Chart | None:
     )
 
 
+def light_chart(life: Life) -> Chart | None:
+    """Held-out bits per byte inside the stages, as the light probes saw it."""
+    return _light_chart(life, "bits_per_byte", "light", "bits per byte (held out)", "Held-out text inside the stages")
+
+
+def margin_chart(life: Life) -> Chart | None:
+    """The margin of conflict resolution inside the stages, as the light probes saw it."""
+    return _light_chart(
+        life, "margin", "light-margin", "nats per byte", "Conflict resolution inside the stages: margin"
+    )
+
+
+def _light_chart(life: Life, name: str, key: str, axis: str, title: str) -> Chart | None:
+    points = [
+        {"tokens": step.tokens_seen, "phase": step.phase, "line": stage.folder, "value": step.scores[name]}
+        for stage in life.trained
+        for step in stage.light
+        if name in step.scores
+    ]
+    if not points:
+        return None
+    stages = _stage_marks(life)
+
+    def draw(width: int) -> alt.LayerChart:
+        line = make_lines(points, tokens_axis(width), axis, width, PHASES[:2])
+        return alt.layer(*boundaries(stages, width), line).properties(width=width, height=190)
+
+    return make_chart(
+        key,
+        title,
+        draw,
+        f"Line chart of {axis} against tokens seen, {len(points)} light probes; first {points[0]['value']:.3f}, last "
+        f"{points[-1]['value']:.3f}.",
+        "Light probes at the genome's probes.every_tokens: a few held-out rows of the stage just being read, scored "
+        "on the trunk in training. Each stage has rows of its own, so lines of two stages do not compare; the "
+        "probes between stages ask more.",
+        stages,
+    )
+
+
 def roles_chart(life: Life) -> Chart | None:
     """Loss of each role adapter by its own steps, stage after stage."""
     points, starts, done = [], [], 0

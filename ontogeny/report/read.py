@@ -40,6 +40,16 @@ class RoleStep:
 
 
 @dataclass(frozen=True)
+class LightStep:
+    """What the light probes said after one step inside a stage, by name: bits_per_byte, margin."""
+
+    phase: str
+    step: int
+    tokens_seen: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Measurement:
     """A row of probes.json, its interval split into its two ends."""
 
@@ -72,6 +82,7 @@ class StageRecord:
     gate: dict[str, Any] | None
     fingerprints: dict[str, str]
     adapters: tuple[str, ...]
+    light: tuple[LightStep, ...] = ()
 
     def find(self, probe: str, on: str, subject: str = "trunk") -> Measurement | None:
         """The reported measurement: on the first split of SPLITS that was measured, in its probe's first form."""
@@ -152,18 +163,19 @@ def _stage(run: RunDirectory, folder: Path) -> StageRecord | None:
     if index < 0:
         return None
     here = f"stages/{folder.name}"
-    lines = (logged_step(line) for line in run.read_jsonl(f"{here}/metrics.jsonl"))
+    lines = run.read_jsonl(f"{here}/metrics.jsonl")
     adapters = folder / "adapters"
     return StageRecord(
         folder=folder.name,
         index=index,
         name=name,
         pass_number=pass_number,
-        steps=tuple(step for step in lines if step),
+        steps=tuple(step for line in lines if (step := logged_step(line))),
         measurements=tuple(measurement(row) for row in listed(run.read_json(f"{here}/probes.json"))),
         gate=run.read_json(f"{here}/gate.json"),
         fingerprints=mapped(run.read_json(f"{here}/fingerprints.json")),
         adapters=tuple(sorted(child.name for child in adapters.iterdir())) if adapters.is_dir() else (),
+        light=tuple(step for line in lines if (step := light_step(line))),
     )
 
 
@@ -186,6 +198,15 @@ def logged_step(line: object) -> LoggedStep | None:
         tokens_per_s=number(line.get("tokens_per_s")),
         roles={role: RoleStep(number(loss), of("lr", role), of("tokens", role)) for role, loss in by_role.items()},
     )
+
+
+def light_step(line: object) -> LightStep | None:
+    """A light probe's line of metrics.jsonl; None for any other, and for one without a number."""
+    if not isinstance(line, dict) or "phase" not in line:
+        return None
+    scores = {str(name): found for name, one in mapped(line.get("light")).items() if (found := number(one)) is not None}
+    step, tokens = int(number(line.get("step")) or 0), number(line.get("tokens_seen")) or 0.0
+    return LightStep(str(line["phase"]), step, tokens, scores) if scores else None
 
 
 def measurement(row: dict[str, Any]) -> Measurement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ontogeny.report.emergence import MIN_POINTS, TELLING, change_points, emergence_series, step_or_smooth
 from ontogeny.report.figures import ABSENT, count, interval, plural, rate, real, signed
 from ontogeny.report.plots import RESOLUTION
 from ontogeny.report.read import Life, Measurement, StageRecord, listed, mapped, number
@@ -103,6 +104,42 @@ def probe_tables(life: Life) -> list[Table]:
         )
         for stage in measured
     ]
+
+
+def emergence_table(life: Life) -> Table | None:
+    """Where each continuous score changed its level, and whether a step or a smooth curve describes it better."""
+    rows = []
+    for series in emergence_series(life):
+        shape = step_or_smooth(series.tokens, series.values)
+        if shape is None:
+            continue
+        changes = "\n".join(map(count, change_points(series.tokens, series.values)))
+        rows.append(
+            (
+                series.name,
+                series.on or ABSENT,
+                shape.verdict,
+                changes or "none",
+                count(shape.change_tokens),
+                real(shape.bic_step, 1),
+                real(shape.bic_smooth, 1),
+                count(len(series.tokens)),
+            )
+        )
+    return (
+        Table(
+            ("score", "on", "verdict", "change points", "best step at", "BIC of a step", "BIC of a curve", "points"),
+            tuple(rows),
+            3,
+            "Continuous scores of the trunk over tokens seen, never shares of right answers, which step where a "
+            "probability rises smoothly. Change points: tokens at which a new level begins, levels fitted by least "
+            "squares; of a smooth curve they only cut it in pieces. Step: two levels; curve: the best of a line or a "
+            "parabola in log tokens and a power law. Lower BIC is better; “cannot tell”: they differ by less than "
+            f"{TELLING:.0f}, or neither beats one level. Scores of fewer than {MIN_POINTS} points are left out.",
+        )
+        if rows
+        else None
+    )
 
 
 def gate_table(life: Life) -> Table | None:

@@ -116,16 +116,20 @@ def make_gap_scene(
         if not lacking:
             continue
         question = ask(before.text, after.text, table, rng.choice(table.missing))
-        named = f" {table.and_word} ".join(table.quoted.format(word) for word in lacking)
         turns = (
             Turn("teacher", "question", question),
             Turn("student", "attempt", attempt),
-            Turn("critic", "objection", rng.choice(table.objections).format(words=named)),
+            Turn("critic", "objection", object_to(lacking, table, rng.choice(table.objections))),
             Turn("reformulator", "repair", repair_text(paragraph, sentence)),
         )
         scene = Scene(scene_id, "gap", field, level, {}, turns, sentence.text, attempt, (), language)
         return Gap(scene, sentence.start - 1, sentence.end)
     return None
+
+
+def object_to(lacking: Sequence[str], table: LanguageTable, form: str) -> str:
+    """The critic's objection to an attempt: the words it lacks, named in one of the forms of `objections`."""
+    return form.format(words=f" {table.and_word} ".join(table.quoted.format(word) for word in lacking))
 
 
 def repair_text(paragraph: str, sentence: Sentence) -> str:

@@ -30,27 +30,8 @@ def launch(run: RunDirectory, ranks: int, threads: int, follow: Callable[[], Non
     started = time.time()
     with run.lock(TRAIN_LOCK, wait_s=LAST_WAIT_S):
         (run / "outcome.json").unlink(missing_ok=True)
-    with open(run / LOG, "ab") as log:
-        child = subprocess.Popen(
-            command(run.path, ranks),
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env=environment(threads),
-            start_new_session=True,
-            close_fds=True,
-        )
-    stopped = _Stop(child)
-    try:
-        while child.poll() is None:
-            follow()
-            if stopped.since is not None and time.monotonic() - stopped.since > GRACE_S:
-                _end_group(child)
-            time.sleep(0.2)
-        follow()
-    finally:
-        stopped.restore()
-        _end_group(child)
+    child = _started(command(run.path, ranks), run / LOG, threads)
+    stopped = _followed([child], follow)
     if not (run / "outcome.json").exists() and stopped.since is not None:
         write_outcome(run, "interrupted", INTERRUPTED, "ended at once; the last checkpoint is whole", started)
     elif not (run / "outcome.json").exists():
@@ -65,9 +46,56 @@ def launch(run: RunDirectory, ranks: int, threads: int, follow: Callable[[], Non
     return int(run.read_json("outcome.json")["exit_code"])
 
 
-def command(run: Path, ranks: int) -> list[str]:
+def launch_lives(file: Path, workers: int, ranks: int, threads: int, follow: Callable[[], None]) -> int:
+    """Runs workers that share the lives of a file among them (ontogeny/train/lives.py): one launch each, as in
+    `launch`. Returns INTERRUPTED where they were asked to stop, else the greatest exit code of a launcher."""
+    children: list[subprocess.Popen] = []
+    try:
+        for worker in range(workers):
+            words = command(file, ranks, worker)
+            words.insert(-1, "--lives")
+            children.append(_started(words, file.with_name(f"worker-{worker}.log"), threads))
+    except BaseException:
+        for child in children:
+            _end_group(child)
+        raise
+    stopped = _followed(children, follow)
+    return INTERRUPTED if stopped.since is not None else max(abs(child.returncode) for child in children)
+
+
+def _started(words: list[str], log: Path, threads: int) -> subprocess.Popen:
+    """A launcher in a process group of its own; its standard input is a pipe that only this process holds."""
+    with open(log, "ab") as file:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+            env=environment(threads),
+            start_new_session=True,
+            close_fds=True,
+        )
+
+
+def _followed(children: list[subprocess.Popen], follow: Callable[[], None]) -> _Stop:
+    """Waits for launchers, and ends what is left of their groups; says whether they were asked to stop."""
+    stopped = _Stop(children)
+    try:
+        while any([child.poll() is None for child in children]):
+            follow()
+            if stopped.since is not None and time.monotonic() - stopped.since > GRACE_S:
+                stopped.end()
+            time.sleep(0.2)
+        follow()
+    finally:
+        stopped.restore()
+        stopped.end()
+    return stopped
+
+
+def command(run: Path, ranks: int, worker: int = 0) -> list[str]:
     """The launcher's command line: the `deepspeed` of this environment, a port of this run's own."""
-    port = FIRST_PORT + (os.getpid() * 7919) % PORTS
+    port = FIRST_PORT + (os.getpid() * 7919 + worker) % PORTS
     return [
         sys.executable,
         "-c",
@@ -106,17 +134,22 @@ def cores() -> int:
 class _Stop:
     """SIGINT and SIGTERM close the ranks' pipe; a second one ends them at once."""
 
-    def __init__(self, child: subprocess.Popen):
-        self.child, self.since = child, None
+    def __init__(self, children: list[subprocess.Popen]):
+        self.children, self.since = children, None
         self._before = {number: signal.signal(number, self._asked) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def _asked(self, number: int, _frame: object) -> None:
         if self.since is not None:
-            _end_group(self.child)
+            self.end()
             return
         self.since = time.monotonic()
-        self.child.stdin.close()
+        for child in self.children:
+            child.stdin.close()
         print("stopping at the next step, with a checkpoint; once more ends it at once", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        for child in self.children:
+            _end_group(child)
 
     def restore(self) -> None:
         for number, handler in self._before.items():

@@ -9,7 +9,8 @@ import hashlib
 import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,23 @@ class Learner:
                     found.append((int(row), float(nats_T[weights_T > 0].mean())))
         self.engine.train()
         return found
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
+        """The trunk in training as a function ids_BT -> logits_BTV that learns nothing; afterwards it trains on.
+
+        Every rank has to make the same calls."""
+
+        def logits_of(ids_BT: torch.Tensor) -> torch.Tensor:
+            self.subject.set_groups(np.full(len(ids_BT), -1), self.device)
+            return self.engine(input_ids=ids_BT.to(self.device), use_cache=False).logits
+
+        self.engine.eval()
+        try:
+            with torch.no_grad():
+                yield logits_of
+        finally:
+            self.engine.train()
 
     def _count(self, metrics: StepMetrics, micro: Micro, nats_B: np.ndarray) -> None:
         weight_B = micro.weights_BT.sum(axis=1, dtype=np.float64)

@@ -24,6 +24,7 @@ from ontogeny.core.run import RunDirectory, disk_faults, publish_folder, remove_
 from ontogeny.core.units import bits_per_byte
 from ontogeny.train.fingerprints import FINGERPRINTS, LIVED_ROOT, LOG, fingerprints
 from ontogeny.train.learner import Learner, StepMetrics
+from ontogeny.train.snapshots import snapshots_of
 
 KEPT_CHECKPOINTS = 2
 GROWING = (LOG, "consumed.bin")
@@ -36,6 +37,7 @@ class Ledger:
     def __init__(self, run: RunDirectory, plan: Plan, rank: int, world: int):
         self.run, self.plan, self.rank, self.world = run, plan, rank, world
         self.writer = rank == 0
+        self.snapshots: Path | None = snapshots_of(run)  # where stage ends are stored; None: nowhere
         self.tokens_seen = 0
         self._since = StepMetrics()
         self._fed: list[tuple[int, int, bytes]] = []
@@ -51,8 +53,8 @@ class Ledger:
         return next(reversed(self.run.checkpoints()), None)
 
     def restore(self) -> Cursor:
-        """The cursor to go on from: the newest checkpoint's, or conception. Cuts growing files back to its lengths, and
-        takes away the outcome: a life that goes on has not ended.
+        """The cursor to go on from: the newest checkpoint's, past a stage that was measured, or conception. Cuts
+        growing files back to its lengths, and takes away the outcome: a life that goes on has not ended.
 
         Raises: RunError where the checkpoint was made by other ranks or another ZeRO stage."""
         checkpoint = self.checkpoint()
@@ -62,6 +64,9 @@ class Ledger:
             self.run.require_machine(**self._machine())
             cursor, lengths = Cursor.from_dict(state["cursor"]), state["lengths"]
             self.tokens_seen = state["tokens_seen"]
+            if cursor.phase_name == "measure" and (self.folder(cursor) / FINGERPRINTS).is_file():
+                decision = self.run.read_json(self.folder(cursor) / "gate.json")["decision"]
+                cursor = cursor if decision == "end" else cursor.after_stage(decision)
         if self.writer:
             (self.run / "outcome.json").unlink(missing_ok=True)
             self._cut_back(cursor, lengths)
@@ -112,6 +117,16 @@ class Ledger:
             "tokens_per_s": sums.tokens / seconds if seconds > 0 else None,
             "time_s": round(time.time(), 3),
         }
+        self._append(cursor, line)
+
+    def light(self, cursor: Cursor, tokens_seen: int, scores: dict[str, float], seconds: float) -> None:
+        """A line of metrics for light probes, measured at a step; the `seconds` they took count for no speed."""
+        self._clock += seconds
+        if self.writer:
+            place = {**self._place(cursor), "step": cursor.step, "tokens_seen": tokens_seen}
+            self._append(cursor, {**place, "light": scores, "time_s": round(time.time(), 3)})
+
+    def _append(self, cursor: Cursor, line: dict) -> None:
         with (
             disk_faults(self.folder(cursor)),
             open(self.folder(cursor) / LOG, "a", encoding="utf-8") as file,
@@ -189,6 +204,7 @@ class Ledger:
         if self.writer:
             with disk_faults(self.run.path):
                 self.folder(cursor).mkdir(parents=True, exist_ok=True)
+                (self.folder(cursor) / FINGERPRINTS).unlink(missing_ok=True)  # what is still read has not ended
             self.run.event("phase_entered", **self._place(cursor), step=cursor.step)
 
     def _place(self, cursor: Cursor) -> dict[str, object]:
@@ -216,13 +232,13 @@ class Ledger:
             write_json(folder / "probes.json", results)
             if gate is not None:
                 write_json(folder / "gate.json", gate)
-            lived = {LIVED_ROOT: lived_root} if lived_root else {}
-            write_json(folder / FINGERPRINTS, fingerprints(folder) | lived)
             log = folder / LOG
             hashed = {"metrics_sha256": file_sha256(log)} if log.is_file() else {}
             self.run.event("probes_measured", stage=folder.name, rows=len(results), **hashed)
             if gate is not None:
                 self.run.event("stage_ended", stage=folder.name, decision=gate["decision"])
+            lived = {LIVED_ROOT: lived_root} if lived_root else {}
+            write_json(folder / FINGERPRINTS, fingerprints(folder) | lived)  # last: from here on it is recorded
         self.barrier()
 
     def gather(self, mine: list) -> list:

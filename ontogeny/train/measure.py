@@ -19,18 +19,23 @@ class Measurer:
         self.plan, self.corpus, self.ledger = plan, corpus, ledger
 
     def __call__(self, cursor: Cursor | None) -> list[dict]:
+        from ontogeny.probes.ask import measured_of
         from ontogeny.probes.battery import ProbeRequest, measure
 
         plan, run = self.plan, self.ledger.run
         stage = plan.stages[cursor.stage] if cursor else None
         folder = self.ledger.folder(cursor) if cursor else run.stage_folder(0, "conception")
-        adapters = {path.name: path for path in sorted((folder / "adapters").glob("[a-z]*"))} if stage else {}
+        measured, stages = measured_of(run, tuple(one.name for one in plan.stages))
+        asked = stage is not None and stage.name in stages  # roles are asked for the stage just read
+        adapters = {path.name: path for path in sorted((folder / "adapters").glob("[a-z]*"))} if asked else {}
         return measure(
             ProbeRequest(
                 model_folder=folder / "model",
                 adapters=adapters,
-                corpus_folder=self.corpus.folder,
-                stages=tuple(one.name for one in plan.stages),
+                corpus_folder=measured,
+                tokenizer_folder=self.corpus.folder
+                / "tokenizer",  # an arm is measured on others' items, with its own ids
+                stages=stages,
                 stage=stage.name if stage else None,
                 battery=tuple(
                     stage.battery if stage else dict.fromkeys(name for one in plan.stages for name in one.battery)

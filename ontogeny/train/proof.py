@@ -26,7 +26,7 @@ def verified(run: RunDirectory) -> tuple[list[str], list[Fault]]:
     from ontogeny.corpus.proof import verify_corpus
     from ontogeny.corpus.rows import Corpus
 
-    faults = verify_corpus(run / "corpus") + _found(_plan_faults, run)
+    faults = verify_corpus(run / "corpus") + _found(_plan_faults, run) + _found(_measured_faults, run)
     if faults:
         return [], faults  # rows that are not the declared ones prove nothing about what was fed
     corpus = Corpus(run / "corpus")
@@ -150,6 +150,24 @@ def _plan_faults(run: RunDirectory) -> list[Fault]:
     made["warnings"] = [one for one in made["warnings"] if one not in written.get("warnings", ())]
     differences = list(islice(_differences(written | {"warnings": []}, made, ""), FAULTS_TOLD))
     return [_plan_fault(place, got, expected, made) for place, got, expected in differences]
+
+
+def _measured_faults(run: RunDirectory) -> list[Fault]:
+    """What an arm is measured on is what its genome holds out."""
+    from ontogeny.corpus.repack import MEASURED, STAGES
+
+    arm = (run.read_json("corpus/manifest.json") or {}).get("arm")
+    if arm is None:
+        return []
+    got: dict[str, Any] = {name: None for name in arm["measured"]}
+    got |= {name: file_sha256(path) for name in got if (path := run / MEASURED / name).is_file()}
+    got[STAGES] = run.read_json(f"{MEASURED}/{STAGES}")
+    what, declared = "what an arm is measured on is not its genome's.", "declared in corpus/manifest.json"
+    return [
+        Fault(what, f"{MEASURED}/{name} ({declared})", str(got[name]), str(expected), RESTORE)
+        for name, expected in (arm["measured"] | {STAGES: arm["stages"]}).items()
+        if got[name] != expected
+    ]
 
 
 def _plan_fault(place: str, got: str, expected: str, made: dict[str, Any]) -> Fault:

@@ -1,4 +1,4 @@
-"""One rank of a life: reads the run directory, walks, writes the outcome."""
+"""One rank of a life, or of several in turn: reads the run directory, walks, writes the outcome."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ LAST_WAIT_S = 30.0
 
 
 def main(arguments: list[str]) -> int:
-    """Walks the run; returns the exit code of the outcome. Every rank returns the same."""
+    """Walks the run, or the lives of a list; returns the exit code of the outcome. Every rank returns the same."""
     parser = argparse.ArgumentParser(prog="python -m ontogeny.train", description=__doc__)
     parser.add_argument("--local_rank", type=int, default=0, help="given by the launcher")
-    parser.add_argument("run", type=Path, help="a run directory made by `ontogeny prepare` or `ontogeny run`")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("run", type=Path, nargs="?", help="a run directory made by `ontogeny prepare` or `ontogeny run`")
+    what.add_argument("--lives", type=Path, metavar="FILE", help="lives to prepare and grow in turn, as JSON lines")
     options = parser.parse_args(arguments)
     stop = threading.Event()
     _listen(stop)
+    if options.lives is not None:
+        return _lives(options.lives, stop)
     run = RunDirectory(options.run)
     started = time.time()
     rank = int(os.environ.get("RANK", "0"))
@@ -37,7 +41,7 @@ def main(arguments: list[str]) -> int:
         with ExitStack() as held:
             if rank == 0:
                 held.enter_context(run.lock(TRAIN_LOCK, wait_s=LAST_WAIT_S))
-            outcome, code, told = _live(run, stop)
+            outcome, code, told = live(run, stop)
             if rank == 0:
                 write_outcome(run, outcome, code, told, started)
             _part()
@@ -53,7 +57,25 @@ def main(arguments: list[str]) -> int:
     os._exit(code)  # peers may be waiting in a collective: do not join them
 
 
-def _live(run: RunDirectory, stop: threading.Event) -> tuple[str, int, str]:
+def _lives(file: Path, stop: threading.Event) -> int:
+    """The lives of a list, in turn; a fault of the worker itself ends it."""
+    from ontogeny.train.lives import grow_lives
+
+    try:
+        code = grow_lives(file, stop)
+        _part()
+        return code
+    except OntogenyError as problem:
+        code, told = problem.exit_code, str(problem)
+    except Exception as problem:
+        traceback.print_exc()
+        code, told = FAILED, f"{type(problem).__name__}: {problem}"
+    print(told, file=sys.stderr, flush=True)
+    os._exit(code)  # peers may be waiting in a collective: do not join them
+
+
+def live(run: RunDirectory, stop: threading.Event) -> tuple[str, int, str]:
+    """Walks a prepared run to its end, or to a stop: (outcome, exit code, message). Every rank calls."""
     from ontogeny.core.hashes import file_sha256
     from ontogeny.corpus.rows import Corpus  # heavy rooms only now, so that a bad run directory is told at once
     from ontogeny.train.learner import Learner, start_distributed

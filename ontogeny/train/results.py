@@ -25,7 +25,7 @@ def conceive(learner: Learner, ledger: Ledger) -> None:
     plan = learner.plan
     if ledger.writer:
         tokenizer = learner.corpus.manifest["tokenizer"]
-        model = build_model(plan.genome.model, tokenizer["vocab_size"], tokenizer["bos_id"], plan.seed)
+        model = build_model(plan.genome.model, tokenizer["vocab_size"], tokenizer["bos_id"], plan.weights_seed)
         folder = ledger.run.stage_folder(0, "conception")
         _publish(
             folder / "model",

@@ -65,7 +65,7 @@ def trunk_subject(plan: Plan, stage: StagePlan, cursor: Cursor, run: RunDirector
     resume = checkpoint if ours or carried else None
     if full:
         return Subject(model, [_group(TRUNK, model.parameters(), stage.trunk)], resume)
-    stack = build_stack(model, {TRUNK: _adapter_spec(stage.trunk)}, plan.seed + cursor.stage)
+    stack = build_stack(model, {TRUNK: _adapter_spec(stage.trunk)}, plan.weights_seed + cursor.stage)
     stack.train()
     return Subject(stack, [_group(TRUNK, _trainable(stack), stage.trunk)], resume, (TRUNK,), {})
 
@@ -84,7 +84,7 @@ def roles_subject(plan: Plan, stage: StagePlan, cursor: Cursor, run: RunDirector
             inherit[name] = adapter_state(before)
     if not names:
         return Subject(model, [], None)
-    stack = build_stack(model, {name: stage.roles[name] for name in names}, plan.seed, inherit)
+    stack = build_stack(model, {name: stage.roles[name] for name in names}, plan.weights_seed, inherit)
     stack.train()
     groups = [_group(name, stack.role_parameters(name).values(), stage.roles[name]) for name in names]
     state = json.loads((checkpoint / "state.json").read_text("utf-8"))["cursor"]

@@ -10,11 +10,13 @@ from ontogeny.core.cursor import TRAINED, Cursor
 from ontogeny.core.errors import Fault, TrainError
 from ontogeny.core.plan import Plan
 from ontogeny.corpus.lived import lived_root
+from ontogeny.train.cadence import Cadence
 from ontogeny.train.choice import Choices
-from ontogeny.train.gate import decide
+from ontogeny.train.gate import decide, gates_act
 from ontogeny.train.learner import Learner, StepMetrics
 from ontogeny.train.ledger import Ledger
 from ontogeny.train.results import conceive, write_results
+from ontogeny.train.snapshots import measure_again, store_snapshot
 
 
 class Measure(Protocol):
@@ -36,6 +38,7 @@ def walk(plan: Plan, corpus: Any, learner: Learner, measure: Measure, ledger: Le
     if not ledger.conceived():
         conceive(learner, ledger)
         ledger.record(None, measure(None), None)
+    measure_again(ledger, corpus, measure, cursor)  # stages taken from another life, which was asked other questions
     while cursor.stage < len(plan.stages):
         stage = plan.stages[cursor.stage]
         for phase in TRAINED[cursor.phase :]:  # books, replay, roles
@@ -43,6 +46,7 @@ def walk(plan: Plan, corpus: Any, learner: Learner, measure: Measure, ledger: Le
             ledger.enter(cursor)
             choices = Choices(learner, ledger, cursor)  # of a self-chosen stage: which book comes next
             choices.reach(cursor.step)
+            cadence = Cadence(learner, ledger, cursor)  # of light probes inside the stage
             for batch in corpus.batches(stage, phase, first_step=cursor.step, order=choices.order):
                 metrics = train_step(learner, batch, cursor, stop)
                 ledger.feed(cursor, metrics)
@@ -51,6 +55,7 @@ def walk(plan: Plan, corpus: Any, learner: Learner, measure: Measure, ledger: Le
                 last = cursor.step == stage.phases[phase].steps
                 if saving or last or cursor.step % machine.log_every_steps == 0:
                     ledger.log(cursor, metrics)
+                cadence.reach(cursor, batch)
                 if saving:
                     ledger.save(learner, cursor)
                 if metrics.stop:
@@ -61,10 +66,11 @@ def walk(plan: Plan, corpus: Any, learner: Learner, measure: Measure, ledger: Le
             ledger.save(learner, cursor)
         learner.leave()
         results = measure(cursor)
-        gate = decide(stage, cursor.pass_, results)
+        gate = decide(stage, cursor.pass_, results, gates_act(ledger.run))
         ledger.record(cursor, results, gate, lived_root(corpus, cursor.stage, ledger.folder(cursor)))
         if gate["decision"] == "end":
             return "gate_ended"
+        store_snapshot(ledger, corpus.manifest, cursor)  # a prefix is grown once
         cursor = cursor.after_stage(gate["decision"])
     return "done"
 

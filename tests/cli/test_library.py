@@ -185,6 +185,16 @@ def test_add_keeps_what_a_catalogue_says(project, ontogeny):
     assert after.startswith(head) and after.endswith("\n# the end of the books" + tail) and "  mill-2:\n" in after
 
 
+@pytest.mark.parametrize("out", ["nowhere/mine.yaml", "shelf", "braces.yaml"])
+def test_a_catalogue_that_cannot_be_written_is_refused_before_a_book_is_read(project, refused, monkeypatch, out):
+    project.write("shelf/mill.txt", "The wheel turned by the water of the mill.\n" * 90)
+    fields = "title: T, author: A, language: en, field: f, level: l, form: f, licence: MIT"
+    project.write("braces.yaml", f"books: {{a: {{source: 'file:a', {fields}}}}}\n")
+    monkeypatch.setattr("ontogeny.corpus.cataloguing.guess_book", lambda *_: pytest.fail("a book was read"))
+    told = "\n".join(refused("library", "add", "shelf", "--out", out))
+    assert ("in braces" if out == "braces.yaml" else "a catalogue cannot be written there") in told
+
+
 @pytest.mark.parametrize("spoil", ["away", "braces", "broken"])
 def test_add_refuses(project, refused, tmp_path, spoil):
     project.write("shelf/mill.txt", "The wheel turned by the water of the mill.\n" * 90)

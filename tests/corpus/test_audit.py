@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,16 @@ import pytest
 from ontogeny.core.errors import LibraryError
 from ontogeny.core.library import load_library
 from ontogeny.corpus.audit import audit_library, stages_by_level
-from ontogeny.corpus.audited import BookTask, audits_folder, known_of, look_at, read_audit, read_traces
+from ontogeny.corpus.audited import (
+    BookTask,
+    audits_folder,
+    keep_pairs,
+    known_of,
+    known_pairs,
+    look_at,
+    read_audit,
+    read_traces,
+)
 from ontogeny.corpus.workers import Workers
 
 EASY = ["cat", "dog", "sat", "ran", "red", "hat", "big", "see", "mat", "sun", "boy", "girl", "ball", "tree", "bird"]
@@ -226,3 +236,11 @@ def test_a_library_of_nothing(root):
     with pytest.raises(LibraryError) as caught:
         audit_library(library, [("first", [("gone", ["absent", "empty"])])], root / "store")
     assert len(caught.value.faults) == 2 and "library.yaml" in caught.value.faults[0].where
+
+
+def test_pairs_that_several_find_at_once_are_all_kept(tmp_path):
+    found = [[{"a": f"a{n}", "b": f"b{m}", "shared": n * m} for m in range(3)] for n in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda pairs: keep_pairs(tmp_path / "audits", pairs), found))
+    expected = sorted((pair for pairs in found for pair in pairs), key=lambda pair: (pair["a"], pair["b"]))
+    assert known_pairs(tmp_path / "audits") == expected

@@ -382,9 +382,12 @@ TEXTS = st.lists(st.tuples(BLOCKS, st.integers(1, 5)), max_size=12).map(
 )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)  # rarer texts still break it: a bracket open over a blank
+@settings(max_examples=250, deadline=None)
 @given(TEXTS)
 @example("inter-\ninter- the\n")
+@example("12 [Footnote lamp, - Socrates: River x=2 * Socrates: - lamp,\n\nand][Footnote and]")
+@example("CHAPTER and] a River the - [Footnote and]\nx=2")
+@example("—Mr.\n— x=2 [Footnote it [Footnote and] and] I\nlamp, lamp, it. CHAPTER inter- — x=2 Mr. - — " + "'no' " * 20)
 def test_cleaning_twice_is_cleaning_once(text):
     book = clean(text, "plain")
     assert clean(book.text, "plain").text == book.text

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from binding import Entry
 
 from ontogeny import __version__
 from ontogeny.core.errors import LibraryError
@@ -18,7 +19,6 @@ from ontogeny.corpus import fetch
 from ontogeny.corpus.fetch import FetchProblem, NotThere, Unreachable, WebPage, cache_folder, fetched
 from ontogeny.corpus.remote import MIRROR, cache_place, gutenberg_names, told_place
 from ontogeny.corpus.sources import fetch_books, read_source
-from tests.corpus.test_sources import Entry
 
 BOOK = b"The quick brown fox jumps over the lazy dog, and reads on.\n" * 400
 OTHER = b"Another edition of the same book, which is not as long.\n" * 300

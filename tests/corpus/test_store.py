@@ -18,9 +18,9 @@ from making import make_library, make_plan, make_prose, make_stage, scene_yaml
 from ontogeny.core.errors import OntogenyError
 from ontogeny.corpus import books as books_module
 from ontogeny.corpus import store as store_module
-from ontogeny.corpus.heldout import LONGEST_WORD, SHINGLE_WORDS, shingles_of
 from ontogeny.corpus.layout import read_json_lines
 from ontogeny.corpus.prepare import prepare_corpus
+from ontogeny.corpus.shingles import LONGEST_WORD, SHINGLE_WORDS, shingles_of
 from ontogeny.corpus.store import Store
 from ontogeny.corpus.vocabulary import sample_of
 from ontogeny.corpus.workers import Workers

@@ -32,6 +32,20 @@ def test_any_text_comes_back_to_the_byte_and_specials_are_text(tmp_path):
     assert [load_encoder(tmp_path).decode(one.tolist(), skip_special_tokens=False) for one in ids] == texts
 
 
+@pytest.mark.parametrize("added", [[], ["<a b>", "Ġé"]])
+def test_joined_bytes_are_what_the_library_decodes(tmp_path, added):
+    train_tokenizer(TEXTS, 400, tmp_path)
+    encoder = make_encoder(tmp_path)
+    encoder.tokenizer.add_tokens(added)
+    rng = np.random.default_rng(5)
+    whole = [rng.integers(0, 257, 30).tolist() for _ in range(200)]  # bytes at random: hardly any is UTF-8
+    texts = ["Ёж 中文 🙂 <a b> Ġé \u00ad\u00a0\ufffd" * n for n in range(4)] + TEXTS
+    coded = [encoding.ids for encoding in encoder.tokenizer.encode_batch(texts, add_special_tokens=False)]
+    plain = encoder.tokenizer.decode_batch([*whole, *coded], skip_special_tokens=False)
+    assert list(encoder._decoded([*whole, *coded])) == plain
+    assert encoder._bytes_of and (added or plain[-len(texts) :] == texts)
+
+
 def test_training_is_deterministic_over_processes(tmp_path):
     fingerprint = train_tokenizer(TEXTS, 450, tmp_path / "one")
     code = (

@@ -29,6 +29,9 @@ SPAN_SPEAKER = {
 MIN_STAGE_BYTES = 600_000
 MIN_SCENES, MIN_TRIGGERED = 12, 8
 SCENE_WORDS = (90, 220)
+RUSSIAN_STAGES = ("ru-primer", "ru-school")
+MIN_DEFINITIONS, MIN_RUSSIAN_DEFINITIONS = 60, 30
+DEFINITION_WORDS = (8, 25)
 
 
 @lru_cache
@@ -147,6 +150,31 @@ def test_most_triggers_are_found_in_the_books_of_the_stage(stage):
         assert hits < len(passages) / 3, f"{scene['id']} would be triggered nearly everywhere"
         found += hits > 0
     assert found >= MIN_TRIGGERED
+
+
+def definitions(stage: str) -> list[dict[str, str]]:
+    return load(f"stages/{stage}/probes.yaml")["definitions"]
+
+
+@pytest.mark.parametrize("stage", STAGES + RUSSIAN_STAGES)
+def test_a_definition_is_one_sentence_without_its_word(stage):
+    language, least = ("ru", MIN_RUSSIAN_DEFINITIONS) if stage in RUSSIAN_STAGES else ("en", MIN_DEFINITIONS)
+    assert len(definitions(stage)) >= least
+    for one in definitions(stage):
+        text = one["definition"]
+        assert set(one) == {"word", "pos", "language", "definition"} and one["language"] == language
+        assert DEFINITION_WORDS[0] <= words(text) <= DEFINITION_WORDS[1], one["word"]
+        assert text[0].isupper() and text.endswith(".") and not re.search(r"[.?!] ", text), one["word"]
+        said = re.findall(r"[^\W\d_]+", text.lower())
+        assert not [word for word in said if re.fullmatch(rf"{one['word']}(s|es|ed|d|ing|ly|а|ы|и|у|ом)?", word)], text
+
+
+def test_no_word_is_defined_twice_over_all_stages():
+    for stages in (STAGES, RUSSIAN_STAGES):
+        told = [one["word"] for stage in stages for one in definitions(stage)]
+        assert len(set(told)) == len(told)
+        texts = [one["definition"] for stage in stages for one in definitions(stage)]
+        assert len(set(texts)) == len(texts)
 
 
 DIALOGUES = sorted((ROOT / "stages/initiation").glob("dialogue-*.md"))

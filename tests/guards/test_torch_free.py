@@ -1,4 +1,4 @@
-"""What starts fast stays fast: no torch in core, scenes, corpus, report, nor in `ontogeny --help`."""
+"""What starts fast stays fast: no torch in core, scenes, corpus, report, search, nor in `ontogeny --help`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def loaded(code: str) -> list[str]:
     return done.stdout.splitlines()[-1].split()
 
 
-@pytest.mark.parametrize("room", ["core", "scenes", "corpus", "report"])
+@pytest.mark.parametrize("room", ["core", "scenes", "corpus", "report", "search"])
 def test_a_room_without_torch(room):
     names = modules_of(room)
     assert len(names) > 3

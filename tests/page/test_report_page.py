@@ -24,6 +24,7 @@ SECTIONS = (
     "loss",
     "forgetting",
     "probes",
+    "emergence",
     "gates",
     "roles",
     "samples",

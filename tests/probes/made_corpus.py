@@ -59,6 +59,27 @@ def write_corpus(folder: Path, stages=("primer", "lexicon"), passages=6, items=9
     return folder
 
 
+def write_general(folder: Path, items: int = 10) -> None:
+    """General items of drawn words: pairs of sentences that share a template by two, and questions with three foils."""
+    rng = random.Random(9)
+    words = ["".join(rng.choice("abdeilmnorstu") for _ in range(rng.randint(2, 7))) for _ in range(200)]
+
+    def some(count):
+        return [rng.choice(words) for _ in range(count)]
+
+    with open(folder / "items.jsonl", "w", encoding="utf-8") as file:
+        for place in range(items):
+            head, (good, bad), tail = some(rng.randint(1, 4)), some(2), some(3)
+            pair = [" ".join([*head, one, *tail]).capitalize() + "." for one in (good, bad + "x")]
+            line = {"id": f"pair-{place}", "probe": "minimal_pairs", "kind": "ab"[place % 2], "on": "simple"}
+            line |= {"split": "test", "template": f"t{place // 2}", "context": "", "answer": pair[0], "foils": pair[1:]}
+            file.write(json.dumps(line) + "\n")
+            answer, *foils = (" " + " ".join(some(rng.randint(1, 3))) + f" {k}" for k in range(4))
+            line = {"id": f"trail-{place}", "probe": "trail_recall", "kind": "known", "on": "2", "split": "test"}
+            line |= {"template": f"trail-{place}", "answer": answer, "foils": foils}
+            file.write(json.dumps(line | {"context": " ".join(some(rng.randint(3, 20))).capitalize() + ":"}) + "\n")
+
+
 def write_life(folder: Path, family: str = "llama") -> dict[str, Path]:
     """corpus/, model/ and one folder a role."""
     write_corpus(folder / "corpus")

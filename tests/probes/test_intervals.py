@@ -52,3 +52,21 @@ def test_one_item_and_equal_items_give_a_point():
 )
 def test_all_right_is_not_certainty(rights, expected):
     assert interval_of_share(rights, 1) == pytest.approx(expected, abs=1e-3)
+
+
+def test_groups_are_resampled_whole():
+    groups = [k // 5 for k in range(40)]
+    values = np.repeat(RNG.normal(size=8), 5) + RNG.normal(0, 0.1, 40)
+
+    def draw(pick):
+        return np.concatenate([values[5 * k : 5 * k + 5] for k in pick]).mean()
+
+    told = interval_of_mean(list(values), 3, groups)
+    assert np.allclose(told, by_hand(draw, 8), atol=0.04)
+    assert interval_of_mean(list(values), 3, range(40)) == interval_of_mean(list(values), 3)
+    assert interval_of_mean(list(values), 3, [0] * 40) == interval_of_mean(list(values), 3)
+
+
+def test_all_right_is_as_many_trials_as_there_are_groups():
+    assert interval_of_share([1.0] * 40, 1, [k % 8 for k in range(40)]) == interval_of_share([1.0] * 8, 1)
+    assert interval_of_share([0.0] * 6, 1, "aabbcc") == interval_of_share([0.0] * 3, 1)

@@ -1,4 +1,4 @@
-"""The pieces of the probes: ties, batches, rows, repetition."""
+"""The pieces of the probes: batches, passages, repetition."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from made_corpus import write_corpus
 
 from ontogeny.corpus.vocabulary import make_encoder
 from ontogeny.probes import bits_per_byte
-from ontogeny.probes.bits_per_byte import make_passage_set, passage_results, read_lines
-from ontogeny.probes.conflict_resolution import ItemSet, item_results, make_item_set
+from ontogeny.probes.bits_per_byte import make_passage_set
 from ontogeny.probes.scoring import BATCH_TOKENS, Row, make_batches
+from ontogeny.probes.sets import Asked, read_lines
 from ontogeny.probes.unprompted import distinct
 
 
@@ -20,21 +20,9 @@ def corpus(tmp_path_factory):
     return write_corpus(tmp_path_factory.mktemp("made") / "corpus")
 
 
-def item_set(bytes_of):
-    return ItemSet("primer", "test", tuple(Row((0,), ((1,), (2,))) for _ in bytes_of), tuple(bytes_of))
-
-
-def test_a_tie_counts_one_half():
-    rows = item_results(item_set([(4, 4), (4, 4), (4, 4)]), {0: [2.0, 2.0], 1: [1.0, 3.0], 2: [3.0, 1.0]}, 1)
-    assert [row["value"] for row in rows] == [0.5, 0.5, 0.0]
-    only = item_results(item_set([(4, 4)]), {0: [2.0, 2.0]}, 1)
-    assert [row["value"] for row in only] == [0.5, 0.5, 0.0] and only[0]["n"] == 1
-
-
-def test_sum_and_byte_forms_differ_where_lengths_do():
-    summed, by_byte, margin = item_results(item_set([(10, 4)]), {0: [5.0, 4.0]}, 1)
-    assert (summed["value"], by_byte["value"]) == (0.0, 1.0)
-    assert margin["value"] == pytest.approx(4 / 4 - 5 / 10)
+def asked_of(corpus, context_tokens):
+    encoder = make_encoder(corpus / "tokenizer")
+    return Asked(corpus, ("primer", "lexicon"), "primer", ("test",), None, encoder, context_tokens, 7)
 
 
 def test_batches_hold_every_row_once_and_stay_small():
@@ -51,8 +39,8 @@ def test_batches_hold_every_row_once_and_stay_small():
 
 
 def test_passages_are_scored_whole_from_bos(corpus):
-    encoder = make_encoder(corpus / "tokenizer")
-    found = make_passage_set(corpus, "primer", "test", encoder, 16)
+    asked = asked_of(corpus, 16)
+    found = make_passage_set(asked, "primer", "test")
     texts = {
         line["text"]
         for line in read_lines(corpus / "primer" / "heldout.jsonl")
@@ -61,43 +49,23 @@ def test_passages_are_scored_whole_from_bos(corpus):
     told = set()
     for rows in found.rows_of:
         assert all(found.rows[i].stem == (0,) and len(found.rows[i]) <= 16 for i in rows)
-        told.add(encoder.tokenizer.decode([token for i in rows for token in found.rows[i].ends[0]]))
+        told.add(asked.encoder.tokenizer.decode([token for i in rows for token in found.rows[i].ends[0]]))
     assert told == texts and sum(found.bytes_of) == sum(len(text.encode()) for text in texts)
 
 
 def test_a_set_is_cut_at_its_token_limit(corpus, monkeypatch):
-    encoder = make_encoder(corpus / "tokenizer")
     monkeypatch.setattr(bits_per_byte, "MAX_SET_TOKENS", 150)
-    cut = make_passage_set(corpus, "primer", "test", encoder, 64)
+    cut = make_passage_set(asked_of(corpus, 64), "primer", "test")
     assert 0 < sum(len(row.ends[0]) for row in cut.rows) <= 150
     monkeypatch.setattr(bits_per_byte, "MAX_SET_TOKENS", 1)
-    assert len(make_passage_set(corpus, "primer", "test", encoder, 64).rows_of) == 1
+    assert len(make_passage_set(asked_of(corpus, 64), "primer", "test").rows_of) == 1
 
 
 def test_bits_per_byte_by_hand(corpus):
-    encoder = make_encoder(corpus / "tokenizer")
-    found = make_passage_set(corpus, "primer", "gate", encoder, 64)
-    row = passage_results(found, {i: [math.log(2) * (i + 1)] for i in range(len(found.rows))}, 400, 1)[0]
+    found = make_passage_set(asked_of(corpus, 64), "primer", "gate")
+    row = found.results({i: [math.log(2) * (i + 1)] for i in range(len(found.rows))}, 1)[0]
     assert row["value"] == pytest.approx(sum(range(1, len(found.rows) + 1)) / sum(found.bytes_of))
     assert row["n"] == len(found.rows_of) == 5
-
-
-def test_a_long_context_loses_its_beginning_for_both(corpus):
-    encoder = make_encoder(corpus / "tokenizer")
-    wide = make_item_set(corpus, "primer", "test", encoder, 400)
-    short = make_item_set(corpus, "primer", "test", encoder, 40)
-    assert any(len(a.stem) > len(b.stem) for a, b in zip(wide.rows, short.rows, strict=True))
-    for a, b in zip(wide.rows, short.rows, strict=True):
-        assert a.ends == b.ends and b.stem[0] == 0 and a.stem[-len(b.stem) + 1 :] == b.stem[1:]
-        assert all(len(b.stem) + len(end) <= 40 for end in b.ends)
-
-
-def test_an_item_that_fills_a_row_is_left_out_and_counted(corpus):
-    encoder = make_encoder(corpus / "tokenizer")
-    whole = make_item_set(corpus, "primer", "test", encoder, 64)
-    lengths = sorted(max(map(len, row.ends)) for row in whole.rows)
-    fewer = make_item_set(corpus, "primer", "test", encoder, lengths[4] + 2)
-    assert len(fewer.rows) == sum(length <= lengths[4] for length in lengths) < len(whole.rows)
 
 
 @pytest.mark.parametrize(

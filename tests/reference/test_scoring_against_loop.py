@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ontogeny.probes.scoring import FORKING, Row, make_batches, score_batch, score_rows
+from ontogeny.probes.scoring import FORKING, Row, make_batches, score_batch, score_rows, tokens_fed
+from ontogeny.probes.sets import shared_row
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from tiny_models import FAMILIES, some_ids, tiny
@@ -47,6 +48,21 @@ def test_a_fork_scores_as_separate_rows(family):
     for told, row in zip(score_batch(model, forks), forks, strict=True):
         apart = [score_batch(model, [Row(row.stem, (end,))])[0][0] for end in row.ends]
         assert told == pytest.approx(apart, rel=1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_ends_have_in_common_counts_in_each(family):
+    model = tiny(family).eval()
+    ids = some_ids(6, 40, seed=9).tolist()
+    apart = [Row((0, *ids[k][:k]), (tuple(ids[k][10:20]), tuple(ids[k][10:17] + ids[k][25:31]))) for k in range(6)]
+    shared = [shared_row(row.stem, row.ends) for row in apart]
+    assert all(row.common >= 7 for row in shared)
+    mixed = [*shared, *apart, *(Row(row.stem, row.ends[:1], row.common) for row in shared)]
+    told = dict(score_rows(model, mixed, make_batches(mixed)))
+    for k in range(6):
+        assert told[k] == pytest.approx(told[k + 6], rel=2e-6) and told[k + 12] == pytest.approx(told[k][:1], rel=2e-6)
+    fed = [tokens_fed(model, some) for some in (shared, apart)]
+    assert fed[0] < fed[1] if family in FORKING else fed[0] == fed[1]
 
 
 def test_equal_ends_tie_exactly():

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from ontogeny.core.errors import TrainError
+from ontogeny.core.run import RunDirectory
 from ontogeny.core.schema import Gate
-from ontogeny.train.gate import decide
+from ontogeny.train.gate import MEMBER, decide, gates_act
 
 
 def stage(**rule) -> SimpleNamespace:
@@ -78,3 +79,23 @@ def test_a_row_that_was_not_measured_is_told(other):
 def test_the_first_form_stands_for_the_probe():
     rows = [row(2.0, 3.0), row(0.1, 0.2, form="per_token")]
     assert decide(stage(below=1.0), 1, rows)["value"] == 3.0
+
+
+@pytest.mark.parametrize("otherwise, would", [("end", "end"), ("repeat", "repeat")])
+def test_a_gate_that_may_not_act_says_what_it_would_have_done(otherwise, would):
+    told = decide(stage(below=1.0, otherwise=otherwise), 1, [row(2.0, 3.0)], acts=False)
+    assert (told["decision"], told["would"], told["passed"], told["value"]) == ("pass", would, False, 3.0)
+    good = decide(stage(below=4.0), 1, [row(2.0, 3.0)], acts=False)
+    assert (good["decision"], good["would"], good["passed"]) == ("pass", "pass", True)
+
+
+def test_a_gate_that_may_not_act_lets_pass_what_was_not_measured():
+    told = decide(stage(below=1.0), 1, [], acts=False)
+    assert (told["decision"], told["passed"]) == ("pass", None) and "was not measured" in told["would"]
+
+
+def test_gates_act_but_in_a_life_of_an_experiment(tmp_path):
+    run = RunDirectory(tmp_path)
+    assert gates_act(run)
+    (tmp_path / MEMBER).write_text('{"gates": "recorded"}')
+    assert not gates_act(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ontogeny.core.hashes import seed_of
@@ -19,7 +20,7 @@ from ontogeny.scenes.gap import (
     linking_sentences,
     split_sentences,
 )
-from ontogeny.scenes.shape import led, render_until_repair
+from ontogeny.scenes.shape import Scene, led, render_until_repair
 
 ITEMS_PER_SPLIT = 40
 FOILS_NEAR = 8  # with so many sentences of the same book to choose from, a foil comes from it
@@ -29,7 +30,9 @@ ENDS = ".!?…\"'”’»):;,-—"
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class Candidate:
+    """A sentence of a held-out passage that a gap could be about; `offset` is its place in the cleaned book."""
+
     passage: HeldOut
     before: str
     sentence: str
@@ -45,7 +48,6 @@ def make_gap_items(material: Material) -> list[Item]:
     An answer and its foil begin with the blank (in verse: the line's end) that parts them from the label;
     the foil is a sentence of another held-out passage, of the same book where it offers enough, near in length, of the
     same connective where there is one."""
-    ordered = sorted(material.scenes, key=lambda scene: rank_of("item|" + scene.id, 0))
     items = [
         _item(
             material.stage,
@@ -55,12 +57,12 @@ def make_gap_items(material: Material) -> list[Item]:
             render_until_repair(scene),
             (led(scene.resolution_expected), led(scene.foil)),
         )
-        for scene, split in zip(ordered, _in_turn(len(ordered)), strict=True)
+        for scene, split in dealt_scenes(material.scenes)
     ]
     if not has_gaps(material.language):
         return items
     sound = [passage for passage in material.passages if not passage.contaminated]
-    candidates = [found for passage in sound for found in _candidates(passage, material.language)]
+    candidates = [found for passage in sound for found in gap_candidates(passage, material.language)]
     for split in SPLITS:
         mine = [one for one in candidates if one.passage.split == split]
         mine.sort(key=lambda one: (one.rank, rank_of("item|" + one.passage.book, one.offset)))
@@ -79,11 +81,13 @@ def _item(
     return Item(name, "conflict_resolution", kind, stage, split, name, context, answer, (foil,), book)
 
 
-def _in_turn(count: int) -> list[str]:
-    return [DEALT[index % len(DEALT)] for index in range(count)]
+def dealt_scenes(scenes: Sequence[Scene]) -> list[tuple[Scene, str]]:
+    """Held-out authored scenes, each with its split: dealt in turn, in an order by hash."""
+    ordered = sorted(scenes, key=lambda scene: rank_of("item|" + scene.id, 0))
+    return [(scene, DEALT[index % len(DEALT)]) for index, scene in enumerate(ordered)]
 
 
-def _candidates(passage: HeldOut, language: str) -> list[_Candidate]:
+def gap_candidates(passage: HeldOut, language: str) -> list[Candidate]:
     """The sentences of a passage that stand between two others (at its ends, those of the book), the best ranked 0."""
     text, first = passage.above + passage.text + passage.below, len(passage.above)
     last = first + len(passage.text)
@@ -102,7 +106,7 @@ def _candidates(passage: HeldOut, language: str) -> list[_Candidate]:
         rank = 2 if not within else int(connective_of(sentence.text, language) is None)
         rank += 3 * max(0, math.ceil((len(sentence.text) - SHORT_CHARS) / LONGER_CHARS))
         found.append(
-            _Candidate(
+            Candidate(
                 passage,
                 before.text,
                 sentence.text,
@@ -115,7 +119,12 @@ def _candidates(passage: HeldOut, language: str) -> list[_Candidate]:
     return found
 
 
-def _gap_item(one: _Candidate, candidates: list[_Candidate], material: Material) -> Item | None:
+def gap_id(one: Candidate) -> str:
+    """The id of the item about a candidate; the proof of a corpus finds the answer in the book by it."""
+    return f"gap-{one.passage.book}-{one.offset}"
+
+
+def _gap_item(one: Candidate, candidates: list[Candidate], material: Material) -> Item | None:
     language = material.language
     rng = random.Random(f"{seed_of(material.seed, material.stage, 'items')}|{one.passage.book}|{one.offset}")
     others = [other for other in candidates if other.passage is not one.passage]
@@ -125,6 +134,6 @@ def _gap_item(one: _Candidate, candidates: list[_Candidate], material: Material)
     if foil is None:
         return None
     context = gap_context(one.before, one.after, language)
-    name = f"gap-{one.passage.book}-{one.offset}"
+    name = gap_id(one)
     ends = (one.lead + one.sentence, one.lead + foil)
     return _item(material.stage, name, "gap", one.passage.split, context, ends, one.passage.book)

@@ -1,0 +1,203 @@
+"""What the arms of a genome that keep its text, or its sentences, read, and in which order. Pure: made from the ranges
+and the scenes that a corpus declares, so that whoever packs an arm and whoever proves it come to the same.
+
+A step is a run of ranges of books, and perhaps the scene that follows it; a unit is a passage as it was read: its steps
+in order. Both as in `reading`, but for scenes named by (stage, number in scenes.jsonl of the genome's corpus)."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Any
+
+from ontogeny.core.arms import LIFE
+from ontogeny.core.errors import CorpusError, Fault
+from ontogeny.core.hashes import seed_of
+from ontogeny.corpus.passages import iterate_paragraphs, rank_of
+from ontogeny.corpus.shelf import OpenBook, Shelf
+from ontogeny.corpus.turns import clipped
+from ontogeny.scenes.gap import split_sentences
+
+ENDS = tuple(".!?…\"'”’»)")
+Range = tuple[int, int, int]  # book of the manifest, start, end
+SceneKey = tuple[int, int]  # stage, number of the scene in it, both of the genome's corpus
+
+
+@dataclass(frozen=True)
+class Step:
+    """Ranges of books in order, and the scene after them."""
+
+    ranges: tuple[Range, ...]
+    scene: SceneKey | None
+
+
+Unit = tuple[Step, ...]
+
+
+def units_of(stage: int, entry: Mapping[str, Any], scenes: Sequence[Mapping[str, Any]], shelf: Shelf) -> list[Unit]:
+    """The passages of a stage of the genome's corpus with their scenes, in the order read. Raises: CorpusError where a
+    scene follows no paragraph that was read."""
+    units, placed = [], 0
+    for book, passage, ranges in _passages_read(entry, shelf):
+        steps: list[Step] = []
+        begun = passage[0]
+        for start, end in iterate_paragraphs(book.text, *passage):
+            scene = scenes[placed] if placed < len(scenes) else None
+            if scene is None or (scene["book"], scene["offset"]) != (book.record.id, start):
+                continue
+            steps += _steps(book, ranges, begun, start, None)
+            steps.append(Step(_within(book, ranges, start, end), (stage, placed)))
+            begun, placed = end, placed + 1
+        steps += _steps(book, ranges, begun, passage[1], None)
+        units.append(tuple(steps))
+    if placed < len(scenes):
+        where, got = f"stage '{entry['name']}', scene {placed}", f"characters from {scenes[placed]['offset']}"
+        fix = "prepare the corpus again"
+        raise CorpusError(Fault("a scene follows no paragraph that was read.", where, got, "a paragraph's start", fix))
+    return units
+
+
+def _passages_read(
+    entry: Mapping[str, Any], shelf: Shelf
+) -> Iterator[tuple[OpenBook, tuple[int, int], list[tuple[int, int]]]]:
+    """(book, passage, ranges of it that were read) in the order read; a passage read twice comes twice."""
+    declared = [[(start, end) for start, end in book["training"]] for book in entry["books"]]
+    turns = entry["turns"] or [(number, 0, ranges[-1][1]) for number, ranges in enumerate(declared) if ranges]
+    met: tuple[int, int] | None = None
+    gathered: list[tuple[int, int]] = []
+    book = None
+    for number, start, end in clipped(turns, declared):
+        opened = shelf.open(entry["books"][number]["id"])
+        for passage in opened.passages_in(start, end):
+            here = (passage.start, passage.end)
+            piece = (max(start, passage.start), min(end, passage.end))
+            if book is not None and (book.index, met) == (opened.index, here) and gathered[-1][1] <= piece[0]:
+                gathered.append(piece)
+                continue
+            if book is not None and met is not None:
+                yield book, met, gathered
+            book, met, gathered = opened, here, [piece]
+    if book is not None and met is not None:
+        yield book, met, gathered
+
+
+def _within(book: OpenBook, ranges: Iterable[tuple[int, int]], start: int, end: int) -> tuple[Range, ...]:
+    cut = ((max(first, start), min(last, end)) for first, last in ranges)
+    return tuple((book.index, first, last) for first, last in cut if first < last)
+
+
+def _steps(
+    book: OpenBook, ranges: Iterable[tuple[int, int]], start: int, end: int, scene: SceneKey | None
+) -> Iterator[Step]:
+    if within := _within(book, ranges, start, end):
+        yield Step(within, scene)
+
+
+# shuffle --------------------------------------------------------------------------------------------------------------
+
+
+def shuffled(units: Sequence[Unit], seed: int) -> list[Unit]:
+    """The units of a whole life in a seeded order."""
+    mixed = list(units)
+    random.Random(seed_of(seed, LIFE, "shuffle")).shuffle(mixed)
+    return mixed
+
+
+def ends_of(tokens: Sequence[int], wanted: Sequence[int]) -> list[int]:
+    """Behind which unit each stage ends: where the tokens read come nearest to the sum of those the stages wanted.
+
+    `tokens`: of each unit; `wanted`: of each stage. The last stage reads what is left."""
+    sums = [0, *accumulate(tokens)]
+    ends, reached = [], 0
+    for goal in accumulate(wanted[:-1]):
+        while reached + 1 < len(sums) and abs(sums[reached + 1] - goal) <= abs(sums[reached] - goal):
+            reached += 1
+        ends.append(reached)
+    return [*ends, len(tokens)]
+
+
+# sentence_shuffle -----------------------------------------------------------------------------------------------------
+
+
+def with_mixed_sentences(
+    stage: str, units: Sequence[Unit], sections: Sequence[tuple[str, Sequence[int]]], shelf: Shelf, seed: int
+) -> list[Unit]:
+    """The units of a stage with the sentences of each section's books in a seeded order; scenes stay where they are.
+
+    `sections`: (name, books of the manifest). A sentence keeps the blank before it, or the line's or paragraph's end,
+    and goes where another with the same stood, a heading where a heading stood: so paragraphs keep their number of
+    sentences, no word touches another, and the tokens are the same."""
+    section_of = {book: number for number, (_, books) in reversed(list(enumerate(sections))) for book in books}
+    cut = [[[_sentences(shelf, one) for one in step.ranges] for step in unit] for unit in units]
+    pieces: dict[tuple[int, str, str, bool], list[Range]] = defaultdict(list)
+    for part in (part for unit in cut for step in unit for part in step):
+        for key, piece in part:
+            pieces[section_of[piece[0]], *key].append(piece)
+    for key in sorted(pieces):
+        rng = random.Random("|".join(map(str, (seed_of(seed, stage, "sentence_shuffle"), *key))))
+        rng.shuffle(pieces[key])
+    order = {key: iter(mixed) for key, mixed in pieces.items()}
+    return [
+        tuple(
+            Step(tuple(next(order[section_of[piece[0]], *key]) for part in parts for key, piece in part), step.scene)
+            for step, parts in zip(unit, steps, strict=True)
+        )
+        for unit, steps in zip(units, cut, strict=True)
+    ]
+
+
+def _sentences(shelf: Shelf, one: Range) -> list[tuple[tuple[str, str, bool], Range]]:
+    """((blanks before, blanks after, whether it ends as sentences do), range) of each sentence; together the range."""
+    source, start, end = one
+    text = shelf.open(shelf.records[source].id).text
+    ends = [
+        first + sentence.end
+        for first, last in iterate_paragraphs(text, start, end)
+        for sentence in split_sentences(text[first:last])
+    ]
+    cuts = [start, *[at for at in ends[:-1] if start < at < end], end]
+    found = []
+    for first, last in pairwise(cuts):
+        piece = text[first:last]
+        lead, tail = piece[: len(piece) - len(piece.lstrip())], piece[len(piece.rstrip()) :]
+        found.append(((lead, tail, piece.rstrip()[-1:] in ENDS), (source, first, last)))
+    return found
+
+
+# sham_scenes ----------------------------------------------------------------------------------------------------------
+
+
+def own_repair(scene: Mapping[str, Any]) -> str | None:
+    """The repair that a scene was written with: of a scene that bears another's, what it had."""
+    return scene.get("own_repair") or next((turn[2] for turn in reversed(scene["turns"]) if turn[1] == "repair"), None)
+
+
+def swapped_repairs(
+    scenes: Sequence[Mapping[str, Any]], tokens_of: Callable[[list[str]], list[int]]
+) -> list[dict[str, Any]]:
+    """The scenes of a stage, each with the last repair of another, the nearest in tokens; `own_repair` keeps its own.
+
+    Sorted by tokens, neighbours change places in twos; of an odd number the last three change in a ring. A stage's only
+    scene keeps its own."""
+    repairs = [own_repair(scene) for scene in scenes]
+    there = [number for number, repair in enumerate(repairs) if repair is not None]
+    sizes = dict(zip(there, tokens_of([repairs[number] or "" for number in there]), strict=True))
+    there.sort(key=lambda number: (sizes[number], rank_of(scenes[number]["id"], number)))
+    given = {}
+    while len(there) > 1:
+        ring = there[:3] if len(there) == 3 else there[:2]
+        given |= dict(zip(ring, [*ring[1:], ring[0]], strict=True))
+        there = there[len(ring) :]
+    found = []
+    for number, scene in enumerate(scenes):
+        record = dict(scene)
+        if number in given:
+            turns = [list(turn) for turn in scene["turns"]]
+            last = max(at for at, turn in enumerate(turns) if turn[1] == "repair")
+            turns[last][2] = repairs[given[number]]
+            record |= {"turns": turns, "own_repair": repairs[number]}
+        found.append(record)
+    return found
