@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
@@ -113,6 +114,13 @@ def load_yaml(path: Path, error: type[OntogenyError]) -> Document:
     return parse_yaml(read_text(path, error), shown(path), error)
 
 
+def load_known_yaml(path: Path, error: type[OntogenyError]) -> Document:
+    """As `load_yaml`, for a file that one process reads again and again: parsed once for the same text.
+
+    Its reader changes nothing in the document."""
+    return _parsed(read_text(path, error), shown(path), error)
+
+
 class CoreResolver(VersionedResolver):
     """What a plain scalar means in the core schema of YAML 1.2: no dates, and 1_000 is no number."""
 
@@ -139,6 +147,11 @@ class TreeConstructor(RoundTripConstructor):
         if node in self.recursive_objects:
             raise ConstructorError(None, None, "an alias holds itself", node.start_mark)
         return super().construct_object(node, deep)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, name: str, error: type[OntogenyError]) -> Document:
+    return parse_yaml(text, name, error)
 
 
 def parse_yaml(text: str, name: str, error: type[OntogenyError]) -> Document:

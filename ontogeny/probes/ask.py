@@ -14,6 +14,7 @@ from typing import Any
 from ontogeny.core.errors import Fault, ModelError
 from ontogeny.core.hashes import file_sha256
 from ontogeny.core.run import STAGE_FOLDER, RunDirectory
+from ontogeny.corpus.general import GENERAL
 from ontogeny.corpus.items.all import general_items
 from ontogeny.corpus.layout import write_json_lines
 from ontogeny.models.adapters import CONFIG, HASH, load_adapter
@@ -80,9 +81,12 @@ def measured_of(run: RunDirectory, declared: tuple[str, ...]) -> tuple[Path, tup
     """The folder that holds what a run is probed on, and the stages of it; `declared`: those of the run's own genome.
 
     A control arm is measured on the held-out material of the genome it belongs to, which stands in RUN/measured: items,
-    passages, and the stages they are of (stages.json, a list of names). Raises: RunError where that is spoiled."""
+    passages, and the stages they are of (stages.json, a list of names). General text is scored
+    as a stage is. Raises: RunError where that is spoiled."""
     stages = run.read_json(f"{MEASURED}/stages.json")
-    return (run / "corpus", declared) if stages is None else (run / MEASURED, tuple(stages))
+    folder = run / "corpus" if stages is None else run / MEASURED
+    general = (GENERAL,) if (folder / GENERAL).is_dir() else ()
+    return folder, (*(declared if stages is None else stages), *general)
 
 
 def request_for(

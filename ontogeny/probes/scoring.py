@@ -15,6 +15,7 @@ from torch import Tensor
 
 BATCH_TOKENS = 4096
 ENOUGH_TOKENS, ALIKE_FRAC = 512, 0.85  # a batch of so many tokens takes no row much shorter than its longest
+LINE_TOKENS = 128  # short forks lie side by side in lines of about this length: no padding, and still little attention
 FORKING = ("llama", "gpt2", "qwen2", "gpt_neox")  # families where tests show that a fork scores as separate rows do,
 # and that the head on chosen columns gives the model's logits
 
@@ -47,7 +48,7 @@ def make_batches(rows: Sequence[Row]) -> list[list[int]]:
     for i in order:
         last = batches[-1] if batches else [i]
         longest, tokens = rows[last[0]], len(last) * rows[last[0]].fed
-        alike = tokens < ENOUGH_TOKENS or rows[i].fed >= ALIKE_FRAC * longest.fed
+        alike = tokens < ENOUGH_TOKENS or rows[i].fed >= ALIKE_FRAC * longest.fed or len(longest.ends) > 1
         fits = tokens + longest.fed <= BATCH_TOKENS
         if batches and len(longest.ends) == len(rows[i].ends) and alike and fits:
             last.append(i)
@@ -77,25 +78,30 @@ def score_rows(model: Any, rows: Sequence[Row], batches: Iterable[Sequence[int]]
 def score_batch(model: Any, rows: Sequence[Row]) -> list[list[float]]:
     """Nats of each end of each row. Right padding needs no mask: a token does not see what comes after it.
 
-    Rows of several ends are forks: one mask hides the ends from each other, and positions restart behind the stem."""
+    Rows of several ends are forks: one mask hides the ends from each other, and positions restart behind the stem; it
+    also hides forks of one line from each other."""
     device = model.device
-    length, first = max(row.fed for row in rows), min(len(row.stem) - row.common for row in rows) - 1
-    ids_BT = torch.zeros(len(rows), length, dtype=torch.long)
-    for i, row in enumerate(rows):
-        ids_BT[i, : row.fed] = torch.tensor([*row.stem, *(token for end in row.ends for token in end[:-1])])
+    forks = any(len(row.ends) > 1 for row in rows)
+    places = _places(rows) if forks else [(i, 0) for i in range(len(rows))]
+    length = max(offset + row.fed for (_, offset), row in zip(places, rows, strict=True))
+    first = min(offset + len(row.stem) - row.common for (_, offset), row in zip(places, rows, strict=True)) - 1
+    ids_BT = torch.zeros(1 + max(line for line, _ in places), length, dtype=torch.long)
+    for (line, offset), row in zip(places, rows, strict=True):
+        ids = [*row.stem, *(token for end in row.ends for token in end[:-1])]
+        ids_BT[line, offset : offset + row.fed] = torch.tensor(ids)
     asked: dict[str, Any] = {"input_ids": ids_BT.to(device), "use_cache": False}
-    if any(len(row.ends) > 1 for row in rows):
-        mask_B1TT, positions_BT = _fork(rows, length)
+    if forks:
+        mask_B1TT, positions_BT = _fork(rows, places, ids_BT.shape)
         asked |= {"attention_mask": mask_B1TT.to(device), "position_ids": positions_BT.to(device)}
-    row_P, column_P, place_M, target_M, end_M = (one.to(device) for one in _targets(rows))
+    line_P, column_P, place_M, target_M, end_M = (one.to(device) for one in _targets(rows, places))
     plain = _plain(model)
     if plain.config.model_type in FORKING:  # their logits are the head's, so it need not see what is not scored
         hidden_BTH = plain.base_model(**asked).last_hidden_state
-        logits_PV = plain.get_output_embeddings()(hidden_BTH[row_P, column_P])
+        logits_PV = plain.get_output_embeddings()(hidden_BTH[line_P, column_P])
     else:
         further = {"logits_to_keep": length - first} if _takes(model, "logits_to_keep") else {}
         logits_BNV = model(**asked, **further).logits
-        logits_PV = logits_BNV[row_P, column_P - (length - logits_BNV.shape[1])]
+        logits_PV = logits_BNV[line_P, column_P - (length - logits_BNV.shape[1])]
     logits_PV = logits_PV.float()
     nats_M = logits_PV.logsumexp(dim=-1)[place_M] - logits_PV[place_M, target_M]
     sums = torch.zeros(sum(len(row.ends) + 1 for row in rows), dtype=torch.float64, device=device)
@@ -111,39 +117,56 @@ def tokens_fed(model: Any, rows: Iterable[Row]) -> int:
     return sum(len(row.stem) + len(end) - 1 for row in rows for end in row.ends)
 
 
-def _targets(rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The predicting positions (row, column), each once, and each scored token as (number of the position that predicts
-    it, id, number of its sum): an end's first token is predicted by the stem's last. Sums are those of what the ends of
-    a row have in common, a row each, then one for each end."""
+def _places(rows: Sequence[Row]) -> list[tuple[int, int]]:
+    """(line, column where it begins) of each row: the first line with room for it."""
+    room = max(LINE_TOKENS, *(row.fed for row in rows))
+    filled: list[int] = []
+    found = []
+    for row in rows:
+        line = next((k for k, tokens in enumerate(filled) if tokens + row.fed <= room), len(filled))
+        if line == len(filled):
+            filled.append(0)
+        found.append((line, filled[line]))
+        filled[line] += row.fed
+    return found
+
+
+def _targets(rows: Sequence[Row], places: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The predicting positions (line, column), each once, and each scored token as (number of its position, id, number
+    of its sum): an end's first token is predicted by the stem's last. Sums are those of what the ends of a row have in
+    common, a row each, then one for each end."""
     found: list[tuple[tuple[int, int], int, int]] = []
     number = len(rows)
-    for i, row in enumerate(rows):
-        column = len(row.stem)
-        found += [((i, k - 1), row.stem[k], i) for k in range(column - row.common, column)]
+    for i, (row, (line, offset)) in enumerate(zip(rows, places, strict=True)):
+        stem_end = column = offset + len(row.stem)
+        shared = row.stem[len(row.stem) - row.common :]
+        found += [((line, stem_end - row.common + k - 1), token, i) for k, token in enumerate(shared)]
         for end in row.ends:
-            last = len(row.stem) - 1
-            found += [((i, column + k - 1 if k else last), token, number) for k, token in enumerate(end)]
+            for k, token in enumerate(end):
+                found.append(((line, column + k - 1 if k else stem_end - 1), token, number))
             column += len(end) - 1
             number += 1
-    places = {place: p for p, place in enumerate(dict.fromkeys(place for place, _, _ in found))}
-    row_P, column_P = torch.tensor(list(places)).T
-    place_M, target_M, end_M = torch.tensor([(places[place], token, end) for place, token, end in found]).T
-    return row_P, column_P, place_M, target_M, end_M
+    numbers = {place: p for p, place in enumerate(dict.fromkeys(place for place, _, _ in found))}
+    line_P, column_P = torch.tensor(list(numbers)).T
+    place_M, target_M, end_M = torch.tensor([(numbers[place], token, end) for place, token, end in found]).T
+    return line_P, column_P, place_M, target_M, end_M
 
 
-def _fork(rows: Sequence[Row], length: int) -> tuple[Tensor, Tensor]:
-    """Who sees whom (True: is seen), and positions, for rows of several ends."""
-    part_BT = torch.full((len(rows), length), -1)  # 0 the stem, 1.. the ends, -1 padding
-    positions_BT = torch.zeros(len(rows), length, dtype=torch.long)
-    for i, row in enumerate(rows):
-        column = 0
+def _fork(rows: Sequence[Row], places: Sequence[tuple[int, int]], shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Who sees whom (True: is seen), and positions, for rows of several ends, some in one line."""
+    row_BT = torch.full(shape, -1)
+    part_BT = torch.full(shape, -1)  # 0 the stem, 1.. the ends, -1 padding
+    positions_BT = torch.zeros(shape, dtype=torch.long)
+    for i, (row, (line, column)) in enumerate(zip(rows, places, strict=True)):
+        row_BT[line, column : column + row.fed] = i
         for part, ids in enumerate((row.stem, *(end[:-1] for end in row.ends))):
             begin = len(row.stem) if part else 0
-            part_BT[i, column : column + len(ids)] = part
-            positions_BT[i, column : column + len(ids)] = torch.arange(begin, begin + len(ids))
+            part_BT[line, column : column + len(ids)] = part
+            positions_BT[line, column : column + len(ids)] = torch.arange(begin, begin + len(ids))
             column += len(ids)
-    seen_BTT = (part_BT[:, None, :] == part_BT[:, :, None]) | (part_BT[:, None, :] == 0)
-    return (seen_BTT & torch.ones(length, length, dtype=torch.bool).tril())[:, None], positions_BT
+    own_BTT = row_BT[:, None, :] == row_BT[:, :, None]
+    seen_BTT = own_BTT & ((part_BT[:, None, :] == part_BT[:, :, None]) | (part_BT[:, None, :] == 0))
+    return (seen_BTT & torch.ones(shape[1], shape[1], dtype=torch.bool).tril())[:, None], positions_BT
 
 
 def _plain(model: Any) -> Any:

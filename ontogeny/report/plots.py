@@ -181,7 +181,7 @@ def forgetting_chart(life: Life) -> Chart | None:
     """Held-out bits per byte of every stage's text, after every stage."""
     cells = []
     for stage in life.stages:
-        for on in life.stage_names:
+        for on in life.scored_texts:
             row = stage.find(BITS, on)
             if row and row.value is not None:
                 cells.append(
@@ -203,8 +203,8 @@ def forgetting_chart(life: Life) -> Chart | None:
         base = alt.Chart(alt.Data(values=cells)).encode(
             x=alt.X(
                 "on:N",
-                sort=life.stage_names,
-                title="held-out text of stage",
+                sort=life.scored_texts,
+                title="held-out text of",
                 axis=alt.Axis(orient="top", labelAngle=0 if width == WIDE else -45, labelLimit=110),
             ),
             y=alt.Y("after:N", sort=rows, title="measured after" if width == WIDE else None),
@@ -215,7 +215,7 @@ def forgetting_chart(life: Life) -> Chart | None:
         cell = base.mark_rect(stroke="var(--page)", strokeWidth=2).encode(color=colour)
         own = base.transform_filter("datum.own").mark_rect(fillOpacity=0, stroke="var(--mark)", strokeWidth=3)
         text = base.mark_text(fontSize=size).encode(text="text:N", color=shade)
-        across = min(width, 150 * len(life.stage_names)) if width == WIDE else width - 60
+        across = min(width, 150 * len(life.scored_texts)) if width == WIDE else width - 60
         return alt.layer(cell, own, text).properties(width=across, height=(38 if width == WIDE else 32) * len(rows))
 
     return make_chart(
@@ -223,10 +223,11 @@ def forgetting_chart(life: Life) -> Chart | None:
         "Forgetting matrix: held-out bits per byte of the trunk",
         draw,
         f"Heat map, one row after each of {', '.join(rows)}, one column for the held-out text of each of "
-        f"{', '.join(life.stage_names)}; every value stands in the tables under it.",
-        "Read down a column: how well one stage's held-out text is predicted as the life goes on; lower (darker) "
-        "is better. The framed cell is right after the stage itself was read: below it, forgetting shows "
-        "as rising values; above it, what earlier stages already gave. bits per byte = nats / ln 2 / UTF-8 bytes.",
+        f"{', '.join(life.scored_texts)}; every value stands in the tables under it.",
+        "Read down a column: how well one stage's held-out text (or general text, which no stage holds) is predicted "
+        "as the life goes on; lower (darker) is better. The framed cell is right after the stage itself was read: "
+        "below it, forgetting shows as rising values; above it, what earlier stages already gave. bits per byte = "
+        "nats / ln 2 / UTF-8 bytes.",
     )
 
 

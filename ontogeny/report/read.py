@@ -119,6 +119,14 @@ class Life:
         return names or list(dict.fromkeys(stage.name for stage in self.trained))
 
     @cached_property
+    def scored_texts(self) -> list[str]:
+        """What bits per byte were measured on: every trained stage, then what else was scored (general text, or the
+        stages of the genome that an arm belongs to)."""
+        rows = (row for stage in self.stages for row in stage.measurements)
+        others = (row.on for row in rows if row.probe == "bits_per_byte" and row.subject == "trunk")
+        return list(dict.fromkeys([*self.stage_names, *others]))
+
+    @cached_property
     def trained(self) -> list[StageRecord]:
         """The stage folders after conception."""
         return [stage for stage in self.stages if stage.index > 0]

@@ -62,14 +62,14 @@ def forgetting_table(life: Life) -> Table | None:
     measured = [stage for stage in life.stages if any(row.probe == BITS for row in stage.measurements)]
     if not measured:
         return None
-    rows = [(stage.folder, *(_with_ends(stage.find(BITS, on)) for on in life.stage_names)) for stage in measured]
+    rows = [(stage.folder, *(_with_ends(stage.find(BITS, on)) for on in life.scored_texts)) for stage in measured]
     last = [
         next((found for stage in reversed(measured) if (found := stage.find(BITS, on))), None)
-        for on in life.stage_names
+        for on in life.scored_texts
     ]
     rows.append(("n", *(_count_of(row) for row in last)))
     return Table(
-        ("measured after", *life.stage_names),
+        ("measured after", *life.scored_texts),
         tuple(rows),
         note="Bits per byte with 95 % bootstrap intervals over held-out passages; n is the number of passages scored.",
         title="The same with intervals",

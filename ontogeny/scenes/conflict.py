@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ontogeny.core.errors import Fault, LibraryError
-from ontogeny.core.positions import Document, load_yaml, model_faults, shown
+from ontogeny.core.positions import Document, load_known_yaml, model_faults, shown
 from ontogeny.scenes.shape import SPANS, Scene, Turn
 
 Words = Annotated[str, Field(min_length=1, pattern=r"\S")]
@@ -112,7 +112,7 @@ def load_scenes(path: Path, language: str) -> list[Scene]:
 
 def read_scenes(path: Path) -> list[Scene]:
     """The authored scenes of a file, of every language. Raises: LibraryError with every fault of the file."""
-    document = load_yaml(path, LibraryError)
+    document = load_known_yaml(path, LibraryError)
     if not isinstance(document.value, list):
         raise LibraryError(
             Fault(

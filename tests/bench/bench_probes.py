@@ -43,6 +43,7 @@ def main() -> None:
         asked = asked_of(request)
         model = open_model(options.model)
         write_model(model.state_dict(), model.config, folder / "tokenizer", folder / "model", model.dtype)
+        model = open_model(str(folder / "model"))  # both read the same files
         theirs = harness(folder / "model")
         sets = {name: [] for name in ("minimal_pairs", "trail_recall")}
         for probe, some in sets.items():
@@ -50,9 +51,19 @@ def main() -> None:
                 some += lines[:: max(1, len(lines) // options.items)][: options.items]
         for spec in options.task:
             sets |= {suite.on: list(suite.lines)[: options.items] for suite in load_suite(spec)}
+        sets = {name: [line for line in lines if fits(asked, line)] for name, lines in sets.items()}
         print(f"{options.model}: {sum(one.numel() for one in model.parameters()):,} parameters, {model.dtype}")
         for name, lines in sets.items():
+            if not lines:
+                print(f"{name}: no item fits {asked.context_tokens} tokens")
+                continue
             print(compared(name, lines, asked, model, theirs, options.rounds), flush=True)
+
+
+def fits(asked: Any, line: Mapping[str, Any]) -> bool:
+    """Whether an item needs no cut: what is cut differs."""
+    context, *ends = asked.encoder.encode([line["context"], line["answer"], *line["foils"]])
+    return 1 + len(context) + max(map(len, ends)) <= asked.context_tokens
 
 
 def harness(folder: Path) -> Callable[[Sequence[tuple[str, str]], int], list[float]]:

@@ -3,7 +3,7 @@
     python -m tests.bench.calibrate FOLDER [--comparisons 40] [--seeds 6] [--workers 2]
 
 Three experiments on synthetic libraries (tests/bench/synthetic_library.py), grown as any experiment is:
-- positive: `contrary`, two stages that contradict each other; arms reverse and shuffle, primary bits_per_byte on `second`;
+- positive: `contrary`, two stages that contradict each other; arms reverse and shuffle, bits per byte of `second`;
 - A/A: `alike`, one library, arm `again` (the same life with other initial weights): every difference is chance;
 - null: `alike`, a library of its own for every seed, arms shuffle and reverse in turn: no order can be better.
 Lives of A/A and null are dealt into comparisons of so many seeds, no life into two; told is the share of intervals that
@@ -49,9 +49,7 @@ def null_lives(root: Path, seeds: int, workers: int) -> list[tuple[Member, Membe
         arm, home = NULL_ARMS[seed % len(NULL_ARMS)], root / f"library-{seed}"
         genome = write_library(home, "alike", seed)
         loaded = load_genome(genome, (), ())
-        mine = [
-            Member(side, seed, seed, (root / "out" / side / f"seed-{seed}").absolute()) for side in (GENOME, "arm")
-        ]
+        mine = [Member(side, seed, seed, (root / "out" / side / f"seed-{seed}").absolute()) for side in (GENOME, "arm")]
         pairs.append((mine[0], mine[1]))
         for one in mine:
             told = arm if one.side == "arm" else None

@@ -1,11 +1,11 @@
 """Synthetic libraries whose answer is known: one in which order must matter, one in which it cannot.
 
-Every book states facts of a small world, three words each ("Bakof likes mirus."): a subject, a verb, and the object that
-the world gives that verb. Facts are short because a run of eight words must hardly ever come again: held-out text would
-stand in training text otherwise, and would not be scored. `contrary`: the books of the first stage tell of one
-world, those of the second of another in which every fact has another object, so that whatever is read last is known
-best: reading them in reverse must be seen. `alike`: all books of both stages are drawn from one world, sentence by
-sentence, independently, and anew for every seed, so that no order of them can be better than another."""
+Every book states facts of a small world, three words each ("Bakof likes mirus."): a subject, a verb, and the object
+that the world gives that verb. Facts are short because a run of eight words must hardly ever come again: held-out text
+would stand in training text otherwise, and would not be scored. `contrary`: the books of the first stage tell of one
+world, those of the second of another in which every verb has another object, so that whatever is read last is known
+best: reading them in reverse must be seen. `alike`: all books of both stages are drawn from one world, fact by fact,
+independently, and anew for every seed, so that no order of them can be better than another."""
 
 from __future__ import annotations
 

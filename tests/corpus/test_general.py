@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
 from making import make_library, make_plan, make_prose, make_stage, span
+
 from ontogeny.core.errors import LibraryError
 from ontogeny.core.library import load_library
 from ontogeny.corpus.general import GENERAL, GENERAL_CHARS, general_passages

@@ -464,7 +464,7 @@ def test_an_arm_of_stages_that_choose_and_of_stages_read_twice(tmp_path, words):
     loaded = small_genome(tmp_path, "stages.0.reading=self_chosen", "stages.2.span={epochs: 2}")
     plan, corpus = prepare_life(loaded, words, tmp_path / "runs" / "arm")
     assert verify_corpus(corpus.folder) == []
-    assert [stage.reading for stage in plan.stages][0] == "sequential" and not corpus.book_packs(0)
+    assert plan.stages[0].reading == "sequential" and not corpus.book_packs(0)
     packs = corpus.manifest["stages"][2]["packs"]
     if words == "shuffle":
         assert corpus.phase_rows(2, "books") == 2 * packs

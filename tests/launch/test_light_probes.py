@@ -11,9 +11,7 @@ STEPS, EVERY = 6, 2000
 SEEN: dict[tuple[int, int, str], list[dict]] = {}
 
 
-@pytest.mark.parametrize(
-    "ranks, zero, update", [(1, 0, "full"), (1, 0, "lora"), (2, 2, "full"), (2, 3, "full"), (2, 3, "lora")]
-)
+@pytest.mark.parametrize("ranks, zero, update", [(1, 0, "full"), (1, 0, "lora"), (2, 3, "full")])
 def test_weights_are_the_same_bytes_with_and_without(tmp_path, ranks, zero, update):
     words = [f"machine.ranks={ranks}", f"machine.zero_stage={zero}", f"stages.0.probes.every_tokens={EVERY}"]
     if update == "lora":

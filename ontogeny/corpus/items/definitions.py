@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ontogeny.core.errors import Fault, LibraryError
-from ontogeny.core.positions import Document, load_yaml, model_faults
+from ontogeny.core.positions import Document, load_known_yaml, model_faults
 from ontogeny.corpus.items.shape import Item, Material
 from ontogeny.corpus.passages import DEALT, SPLITS, rank_of
 
@@ -51,7 +51,7 @@ def load_definitions(path: Path, language: str) -> list[dict[str, str]]:
     """The definitions of a file that are in `language`: {word, definition, pos, language}, in the file's order.
 
     A file without one in that language gives none. Raises: LibraryError with every fault of the file."""
-    document = load_yaml(path, LibraryError)
+    document = load_known_yaml(path, LibraryError)
     faults, file = model_faults(Definitions, document.value, document)
     found: list[tuple[int, Definition]] = []
     for index, value in enumerate(file.definitions if file else ()):
