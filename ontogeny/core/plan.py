@@ -11,6 +11,7 @@ from ontogeny.core.arms import lived, repeats, weights_seed
 from ontogeny.core.ascent import audit_warnings
 from ontogeny.core.cursor import TRAINED
 from ontogeny.core.errors import Fault, GenomeError
+from ontogeny.core.estimates import MEAN_BOOK_BYTES, estimated_counts
 from ontogeny.core.genome import genome_hash
 from ontogeny.core.hashes import seed_of
 from ontogeny.core.library import Library, restricts
@@ -19,11 +20,7 @@ from ontogeny.core.memory import MemoryEstimate, estimate_memory, micro_packs
 from ontogeny.core.schedule import Schedule, make_schedule
 from ontogeny.core.schema import TRUNK, Gate, Genome, LoopLoss, Role, Span, Stage, Trunk
 from ontogeny.core.slots import described
-from ontogeny.core.units import usual_bytes_per_token
 
-SCENE_TOKENS = 180  # a scene with its paragraph, until prepare has counted them
-ROLE_FRAC = 0.2  # share of a scene that one role speaks, until prepare has counted it
-MEAN_BOOK_BYTES = 460_000  # of a book nobody has fetched or chosen: the mean of 47 plain texts of Gutenberg
 CPU_FLOPS_PER_THREAD = 5.5e10  # measured: training of 2.6 M to 17 M parameters, float32, 2 cores
 
 
@@ -271,7 +268,7 @@ def _stage_plan(
 ) -> StagePlan:
     context = genome.model.context_tokens
     batch_packs = stage.trunk.batch_tokens // context
-    numbers = counts["stages"][index] if counts else _estimated(sized, genome, book_bytes, index)
+    numbers = counts["stages"][index] if counts else estimated_counts(sized, genome, book_bytes, index)
     phases = {}
     books_steps, replay_steps = (numbers["phases"][phase]["steps"] for phase in ("books", "replay"))
     trunk = make_schedule(stage.trunk, books_steps + replay_steps)  # one rise and one fall for both
@@ -324,43 +321,6 @@ def _stage_plan(
 def _licences(counts: Mapping[str, Any] | None, books: list[str]) -> dict[str, str]:
     known = {book["id"]: book["licence"] for book in counts["books"]} if counts else {}
     return {book: known.get(book, "unknown") for book in books}
-
-
-def _estimated(stage: Stage, genome: Genome, book_bytes: Mapping[str, int], index: int) -> dict[str, Any]:
-    """Rows, steps and tokens before the books were read."""
-    context = genome.model.context_tokens
-    entries = getattr(genome.model.tokenizer, "vocab_size", 32768)
-    bytes_per_token = usual_bytes_per_token(entries, genome.language)
-    books = [book for section in stage.sections for book in section.book_ids]
-    unchosen = sum(section.slot.count for section in stage.sections if section.slot)
-    size = sum(book_bytes.get(book, 0) for book in books) + unchosen * MEAN_BOOK_BYTES
-    held = 0.95 * size / bytes_per_token
-    tokens = stage.span.amount if stage.span.unit == "tokens" else round(held) * stage.span.amount
-    rows = max(1, math.ceil(tokens / (context - 1)))
-    batch = stage.trunk.batch_tokens // context
-    replay = math.floor(stage.trunk.replay_frac * rows) if index else 0
-    scenes = tokens // stage.scenes.every_tokens if stage.scenes else 0
-    by_role = {}
-    for name, role in stage.roles.items() if scenes else ():
-        role_rows = math.ceil(scenes * SCENE_TOKENS / (context - 1))
-        told = math.ceil(role.span.amount / (context * ROLE_FRAC)) if role.span.unit == "tokens" else 0
-        by_role[name] = min(role_rows, told) if told else role_rows * role.span.amount
-    tokens_by_role = {name: round(rows * context * ROLE_FRAC) for name, rows in by_role.items()}
-    wanted = max((math.ceil(by_role[name] * context / stage.roles[name].batch_tokens) for name in by_role), default=0)
-    return {
-        "bytes": round((tokens if stage.span.unit == "tokens" else held) * bytes_per_token),
-        "phases": {
-            "books": {"rows": rows, "steps": math.ceil(rows / batch), "tokens": tokens},
-            "replay": {"rows": replay, "steps": math.ceil(replay / batch), "tokens": replay * (context - 1)},
-            "roles": {
-                "rows": sum(by_role.values()),
-                "steps": min([wanted, *by_role.values()]),
-                "tokens": sum(tokens_by_role.values()),
-                "rows_by_role": by_role,
-                "tokens_by_role": tokens_by_role,
-            },
-        },
-    }
 
 
 def _warnings(

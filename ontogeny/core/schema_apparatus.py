@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from ontogeny.core.schema_learning import Part, Positive
 
-PROBES = (
-    "bits_per_byte",
-    "conflict_resolution",
-    "unprompted",
-    "minimal_pairs",
-    "definition",
-    "cloze_fact",
-    "trail_recall",
-    "in_context",
-    "induction",
-    "self_repair",
-    "coherence",
-    "dialogue",
-    "bridge",
-    "mismatch_recovery",
-    "free_resolution",
-    "health",
-)
 DEFAULT_BATTERY = ("bits_per_byte", "conflict_resolution", "unprompted")
 ProbeName = Literal[
     "bits_per_byte",
@@ -45,19 +27,7 @@ ProbeName = Literal[
     "free_resolution",
     "health",
 ]
-ARMS = (
-    "shuffle",
-    "stage_permute",
-    "reverse",
-    "sentence_shuffle",
-    "no_scenes",
-    "sham_scenes",
-    "no_roles",
-    "subset_only",
-    "initiation_only",
-    "without",
-    "again",
-)
+PROBES: tuple[str, ...] = get_args(ProbeName)
 ArmKind = Literal[
     "shuffle",
     "stage_permute",
@@ -71,6 +41,7 @@ ArmKind = Literal[
     "without",
     "again",
 ]
+ARMS: tuple[str, ...] = get_args(ArmKind)
 
 
 class Probes(Part):

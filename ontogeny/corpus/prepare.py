@@ -91,20 +91,24 @@ def prepare_corpus(
     except OSError as problem:
         shutil.rmtree(partial, ignore_errors=True)
         if problem.errno in COUNTED_ERRNOS:
-            raise DiskError(
-                Fault(
-                    "the machine refused a write.",
-                    shown(partial),
-                    problem.strerror or str(problem),
-                    "room and permission to write",
-                    "free some space, or write elsewhere",
-                )
-            ) from None
+            raise _refused(partial, problem) from None
         raise
     except OntogenyError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return Corpus(out)
+
+
+def _refused(partial: Path, problem: OSError) -> DiskError:
+    return DiskError(
+        Fault(
+            "the machine refused a write.",
+            shown(partial),
+            problem.strerror or str(problem),
+            "room and permission to write",
+            "free some space, or write elsewhere",
+        )
+    )
 
 
 def corpus_hash(plan: Any, library: Library, tokenizer: Path | None = None, genome: Any = None) -> str:

@@ -62,7 +62,7 @@ def _book_bytes(loaded: LoadedGenome) -> dict[str, int]:
     """UTF-8 bytes of the books whose size decides a number. Raises: LibraryError with the faults of all."""
     from ontogeny.core.address import is_remote
     from ontogeny.core.errors import LibraryError
-    from ontogeny.core.plan import MEAN_BOOK_BYTES
+    from ontogeny.core.estimates import MEAN_BOOK_BYTES
     from ontogeny.corpus.books import text_bytes
 
     sizes: dict[str, int] = {}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ontogeny.core.errors import GenomeError, LibraryError
+from ontogeny.core.estimates import MEAN_BOOK_BYTES
 from ontogeny.core.genome import genome_hash, load_genome
 from ontogeny.core.lock import PinnedBook, load_lock, lock_path, write_lock
-from ontogeny.core.plan import MEAN_BOOK_BYTES, World, make_plan
+from ontogeny.core.plan import World, make_plan
 from ontogeny.core.slots import FilledSlot, choose_books
 
 ONE, TWO = "1" * 64, "2" * 64

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ontogeny.core.address import is_remote
+from ontogeny.core.estimates import MEAN_BOOK_BYTES
 from ontogeny.core.genome import LoadedGenome, load_genome
-from ontogeny.core.plan import MEAN_BOOK_BYTES, ModelFacts, World, make_plan
+from ontogeny.core.plan import ModelFacts, World, make_plan
 from ontogeny.core.slots import choose_books
 
 ROOT = Path(__file__).parents[2]
