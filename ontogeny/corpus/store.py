@@ -65,6 +65,9 @@ class BookKey:
         )
 
 
+HALF_MADE = ("books/*/.*.*", "tokens/*/*/.*.*", "tokenizers/.*.*", "snapshots/.*.*")  # never deep: it is done each time
+
+
 class Store:
     """The folder and its entries."""
 
@@ -129,10 +132,12 @@ class Store:
 
     def sweep(self) -> None:
         """Removes what processes that are gone left half made."""
-        for partial in self.folder.glob("*/**/.*.*"):
-            pid = partial.name.rpartition(".")[2]
-            if pid.isdigit() and not Path(f"/proc/{pid}").exists():
-                shutil.rmtree(partial, ignore_errors=True)
+        for pattern in HALF_MADE:
+            with contextlib.suppress(FileNotFoundError):  # another process takes its own away meanwhile
+                for partial in self.folder.glob(pattern):
+                    pid = partial.name.rpartition(".")[2]
+                    if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+                        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _sync_files(folder: Path) -> None:
