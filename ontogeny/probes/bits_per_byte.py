@@ -12,7 +12,7 @@ from ontogeny.probes.intervals import interval_of_ratio
 from ontogeny.probes.scoring import Row
 from ontogeny.probes.sets import Asked, read_lines, result_row
 
-MAX_SET_TOKENS = 1600
+MAX_SET_TOKENS = 1400
 
 
 @dataclass(frozen=True)
