@@ -1,6 +1,6 @@
 """The calibration of the apparatus: does it see an effect that is there, and how often does it see one that is not?
 
-    python -m tests.bench.calibrate FOLDER [--comparisons 40] [--seeds 6] [--workers 2]
+    python -m tests.bench.calibrate FOLDER [--comparisons 24] [--null-comparisons 16] [--seeds 6] [--workers 2]
 
 Three experiments on synthetic libraries (tests/bench/synthetic_library.py), grown as any experiment is:
 - positive: `contrary`, two stages that contradict each other; arms reverse and shuffle, bits per byte of `second`;
@@ -105,7 +105,8 @@ def main() -> None:
     """Runs the three and prints one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--comparisons", type=int, default=40)
+    parser.add_argument("--comparisons", type=int, default=24, help="of A/A")
+    parser.add_argument("--null-comparisons", type=int, default=16)
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
@@ -129,7 +130,9 @@ def main() -> None:
     told["again"] = false_alarms(differences([(one, other) for one, other in sides]), seeds)
     told["again_s"] = round(time.time() - started)
     started = time.time()
-    told["null"] = false_alarms(differences(null_lives(root / "null", lives, options.workers)), seeds)
+    told["null"] = false_alarms(
+        differences(null_lives(root / "null", options.null_comparisons * seeds, options.workers)), seeds
+    )
     told["null_s"] = round(time.time() - started)
     print(json.dumps(told, indent=1))
 
