@@ -27,7 +27,7 @@ from ontogeny.probes.sets import Asked
 from ontogeny.scenes.gap import CAST
 from ontogeny.scenes.language import speaker_label
 
-SAMPLES, SAMPLE_TOKENS = 8, 64
+SAMPLES, SAMPLE_TOKENS = 8, 32
 STRUCTURE_SAMPLES, STRUCTURE_TOKENS = 64, 160
 SECTION_CHARS = 300_000  # of a section's training text: enough to know its words
 CONCEPTION = "conception"

@@ -13,7 +13,7 @@ from ontogeny.scenes.shape import Scene, Turn, label
 
 CAST = ("teacher", "student", "critic", "reformulator")
 MIN_SENTENCE_CHARS, MAX_SENTENCE_CHARS = 25, 280
-QUOTED_WORDS, PROBED_WORDS = 6, 5
+QUOTED_WORDS, PROBED_WORDS = 6, 3
 NAMED_WORDS = 3
 BLANKS = (" ", "\n")
 _ABBREVIATIONS = (
