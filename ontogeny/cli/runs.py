@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json as json_of
 import os
 from collections import Counter
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,10 +32,10 @@ def register(app: typer.Typer) -> None:
 
 
 def list_runs(folder: Path = Runs, json: Json = False, quiet: Quiet = False) -> None:
-    """List the runs of a folder and the snapshots they share: name, stages, outcome, size, last use."""
+    """List the runs of a folder, the snapshots they share and the corpora their arms share: size, last use."""
     _require(folder)
     runs = [_run_facts(folder, path) for path in _runs_of(folder)]
-    snapshots = read_snapshots(folder)
+    snapshots, corpora = read_snapshots(folder), read_corpora(folder)
     told: list[dict[str, Any]] = [
         {
             "snapshot": one.path.name,
@@ -44,9 +47,11 @@ def list_runs(folder: Path = Runs, json: Json = False, quiet: Quiet = False) -> 
         }
         for one in snapshots
     ]
-    held = freed_bytes(snapshots)
+    shared = [{"corpus": one.path.name, "bytes": one.bytes, "last_used": one.last_used} for one in corpora]
+    held, corpus_bytes = freed_bytes(snapshots), freed_bytes(corpora)
     if json:
-        print_json({"runs": runs, "snapshots": told, "snapshot_bytes": held})
+        further = {"corpora": shared, "corpus_bytes": corpus_bytes}
+        print_json({"runs": runs, "snapshots": told, "snapshot_bytes": held, **further})
         return
     if quiet:
         return
@@ -58,30 +63,36 @@ def list_runs(folder: Path = Runs, json: Json = False, quiet: Quiet = False) -> 
     for one in told:
         stages = ", ".join(one["stages"] or ["unreadable"])
         print(f"{one['snapshot'][:12]}  snapshot  {stages}  {_size(one['bytes'])}  used {_moment(one['last_used'])}")
-    print(f"{len(runs)} runs; {len(told)} snapshots, which alone hold {_size(held)}")
+    for one in corpora:
+        print(f"{one.path.name[:12]}  corpus    of arms  {_size(one.bytes)}  used {_moment(one.last_used)}")
+    alone = f", {len(corpora)} corpora of arms {_size(corpus_bytes)}" if corpora else ""
+    print(f"{len(runs)} runs; {len(told)} snapshots, which alone hold {_size(held)}{alone}")
 
 
 def prune(
     folder: Path = Runs,
-    keep_gib: float = typer.Option(..., "--keep-gib", min=0.0, help="GiB that snapshots may hold after it."),
+    keep_gib: float = typer.Option(
+        ..., "--keep-gib", min=0.0, help="GiB that snapshots and arms' corpora may hold."
+    ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Say what would go; remove nothing."),
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Remove the least recently used snapshots until they hold no more than a budget; runs are never touched.
+    """Remove the least recently used snapshots and corpora of arms until they hold no more than a budget.
 
-    A file that a run holds too is not counted: removing its snapshot would free nothing of it."""
+    Runs are never touched. A file that a run holds too is not counted: to remove its snapshot frees nothing of it."""
     from ontogeny.core.run import remove_tree
 
     _require(folder)
-    left = sorted(read_snapshots(folder), key=lambda one: one.last_used)
+    left = sorted([*read_snapshots(folder), *read_corpora(folder)], key=lambda one: one.last_used)
     held, going = freed_bytes(left), []
     while left and held - freed_bytes(going) > keep_gib * GIB:
         going.append(left.pop(0))
     gone, now = [one.path for one in going], held - freed_bytes(going)
     for path in gone if not dry_run else ():
         hidden = path.with_name(f".{path.name}.{os.getpid()}")
-        path.rename(hidden)  # nobody finds half of one
+        with _alone(path):
+            path.rename(hidden)  # nobody finds half of one
         remove_tree(hidden)
     if json:
         told = {"removed": [path.name for path in gone], "freed_bytes": held - now, "bytes": now, "dry_run": dry_run}
@@ -89,12 +100,23 @@ def prune(
     elif not quiet:
         for path in gone:
             print(f"{'would remove' if dry_run else 'removed'} {path.name[:12]}")
-        print(f"{len(gone)} snapshots, {_size(held - now)} freed; {len(left)} left, which alone hold {_size(now)}")
+        what = "snapshots" if all(path.parent.name == "snapshots" for path in gone) else "snapshots and corpora"
+        print(f"{len(gone)} {what}, {_size(held - now)} freed; {len(left)} left, which alone hold {_size(now)}")
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Generator[None]:
+    """Waits until nobody reads or makes a corpus that the arms of a store share."""
+    lock = path.with_name(f"{path.name}.lock")
+    with open(lock, "rb") if lock.is_file() else contextlib.nullcontext() as held:
+        if held is not None:
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """A stored snapshot, and its files: (device, inode) -> (bytes, links within the snapshot, links there are)."""
+class Stored:
+    """A snapshot or a corpus in a store; its files: (device, inode) -> (bytes, links within it, links there are)."""
 
     path: Path
     about: dict[str, Any]
@@ -107,7 +129,14 @@ class Snapshot:
         return sum(size for size, _, _ in self.inodes.values())
 
 
-def read_snapshots(folder: Path) -> list[Snapshot]:
+def read_corpora(folder: Path) -> list[Stored]:
+    """Every corpus that arms share in the stores of a folder of runs; its lock tells when it was last used."""
+    found = [path for store in STORES for path in folder.glob(f"{store}/corpora/[!.]*") if path.is_dir()]
+    locks = [(path, path.with_name(f"{path.name}.lock")) for path in sorted(found)]
+    return [Stored(path, {}, (lock if lock.exists() else path).stat().st_mtime, _inodes(path)) for path, lock in locks]
+
+
+def read_snapshots(folder: Path) -> list[Stored]:
     """Every snapshot in the stores of a folder of runs; one that cannot be read is there too."""
     found = []
     for path in sorted(path for store in STORES for path in folder.glob(f"{store}/snapshots/[!.]*") if path.is_dir()):
@@ -116,7 +145,7 @@ def read_snapshots(folder: Path) -> list[Snapshot]:
             used = (path / "snapshot.json").stat().st_mtime
         except (OSError, ValueError):
             about, used = {}, 0.0
-        found.append(Snapshot(path, about if isinstance(about, dict) else {}, used, _inodes(path)))
+        found.append(Stored(path, about if isinstance(about, dict) else {}, used, _inodes(path)))
     return found
 
 
@@ -129,7 +158,7 @@ def _inodes(folder: Path) -> dict[tuple[int, int], tuple[int, int, int]]:
     return inodes
 
 
-def freed_bytes(snapshots: list[Snapshot]) -> int:
+def freed_bytes(snapshots: list[Stored]) -> int:
     """Bytes that would be freed if all these went: of files that nothing else links to, each counted once."""
     links: Counter[tuple[int, int]] = Counter()
     for one in snapshots:

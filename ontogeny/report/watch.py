@@ -15,6 +15,8 @@ from ontogeny.report.read import listed, logged_step, mapped, number, stage_of
 TOLD = (
     "life_started",
     "resumed",
+    "branched",
+    "snapshot_reused",
     "interrupted",
     "phase_entered",
     "probes_measured",

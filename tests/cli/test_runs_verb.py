@@ -119,3 +119,19 @@ def test_faults(folder, ontogeny):
     assert ontogeny("runs", "prune", "--keep-gib", "-1").code == 2
     (folder / "young/plan.json").write_text("{")
     assert json.loads(ontogeny("runs", "list", "--json").out)["runs"][1]["outcome"] == "spoiled"
+
+
+def test_corpora_of_arms_are_listed_and_freed(folder, ontogeny):
+    corpora = folder / ".store/corpora"
+    for age, name in enumerate(("recent", "ancient")):
+        (corpora / name).mkdir(parents=True)
+        (corpora / name / "manifest.json").write_bytes(b"c" * 32 * KIB)
+        (corpora / f"{name}.lock").write_bytes(b"")
+        os.utime(corpora / f"{name}.lock", (2_000_000 - 1_500_000 * age,) * 2)
+    listed = json.loads(ontogeny("runs", "list", "--json").out)
+    assert {one["corpus"]: one["bytes"] for one in listed["corpora"]} == {"ancient": 32 * KIB, "recent": 32 * KIB}
+    assert listed["corpus_bytes"] == 64 * KIB
+    told = ontogeny("runs", "prune", "--keep-gib", str(60 * KIB / GIB), "--json")
+    assert told.code == 0 and json.loads(told.out)["removed"] == ["ancient"]
+    assert not (corpora / "ancient").exists() and (corpora / "recent/manifest.json").is_file()
+    assert left(folder) == {"new", "middle", "old"}, "the snapshots were used later"
