@@ -71,9 +71,7 @@ def list_runs(folder: Path = Runs, json: Json = False, quiet: Quiet = False) -> 
 
 def prune(
     folder: Path = Runs,
-    keep_gib: float = typer.Option(
-        ..., "--keep-gib", min=0.0, help="GiB that snapshots and arms' corpora may hold."
-    ),
+    keep_gib: float = typer.Option(..., "--keep-gib", min=0.0, help="GiB that snapshots and arms' corpora may hold."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Say what would go; remove nothing."),
     json: Json = False,
     quiet: Quiet = False,
