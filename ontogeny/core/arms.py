@@ -21,30 +21,34 @@ if TYPE_CHECKING:
     from ontogeny.core.genome import LoadedGenome
 
 REPEATING = ("subset_only", "initiation_only")  # one stage's packs, over as many rows as the genome has
-REPACKED = ("shuffle", "sentence_shuffle", "sham_scenes", *REPEATING)
+REPACKED = ("shuffle", "sentence_shuffle", "sham_scenes", "bridges_apart", *REPEATING)
+PLAIN_LOSS = {"question": 1.0, "objection": 1.0, "repair": 1.0, "margin": 0.0, "coherence": 0.0}
+ARGUMENT = {"without": "book", "subset_only": "on", "rhythm": "rhythm"}  # the key that `kind=...` fills
 OTHER_WEIGHTS = 1000  # added to the seed of the weights by `again`
+SAME_STEPS = ("plain_loss", "authored_attempts", "raw_replay", "uniform_replay", "no_played")
 LIFE = "life"  # stands for the stage in seeds of what concerns all of them
 
 
 def arm_of(words: str, genome: Genome | None = None) -> Arm:
-    """The arm that words name: `shuffle`, `without=BOOK`, `subset_only=STAGE`.
+    """The arm that words name: `shuffle`, `without=BOOK`, `subset_only=STAGE`, `rhythm=massed`.
 
     `subset_only` alone means the stage that the genome's pre-registration looks at. Raises: GenomeError."""
     kind, equals, argument = words.partition("=")
     if kind == "subset_only" and not argument and genome is not None and genome.experiment is not None:
         argument = genome.experiment.primary.on
-    key = {"without": "book", "subset_only": "on"}.get(kind, "argument")
+    key = ARGUMENT.get(kind, "argument")
     try:
         return Arm.model_validate({"kind": kind, **({key: argument or None} if equals or argument else {})})
     except ValidationError:
-        expected = "without=BOOK" if kind == "without" else "subset_only=STAGE" if kind == "subset_only" else ""
-        expected = expected or (kind if kind in ARMS else f"one of {', '.join(ARMS)}{closest(kind, ARMS)}")
+        forms = {"without": "without=BOOK", "subset_only": "subset_only=STAGE"}
+        forms["rhythm"] = "rhythm=interleaved, rhythm=spaced or rhythm=massed"
+        expected = forms.get(kind) or (kind if kind in ARMS else f"one of {', '.join(ARMS)}{closest(kind, ARMS)}")
         raise GenomeError(Fault("an arm does not exist.", "--arms", words, expected, "correct the arm")) from None
 
 
 def words_of(arm: Arm) -> str:
     """What `arm_of` reads back."""
-    argument = arm.book or arm.on
+    argument = arm.book or arm.on or arm.rhythm
     return f"{arm.kind}={argument}" if argument else arm.kind
 
 
@@ -88,6 +92,7 @@ def _faults(genome: Genome, arm: Arm) -> Iterator[Fault]:
         yield _nothing(arm, "no stage has scenes", "a genome with scenes")
     if arm.kind == "no_roles" and not genome.roles:
         yield _nothing(arm, "the genome has no roles", "a genome with roles")
+    yield from _learning_faults(genome, arm)
     if arm.kind == "again" and not _draws_weights(genome):
         yield _nothing(arm, f"every weight is that of {genome.model.base}", "weights that a seed draws")
     if arm.kind == "without":
@@ -105,6 +110,25 @@ def _faults(genome: Genome, arm: Arm) -> Iterator[Fault]:
             "reading: sequential or interleaved",
             "use the arm shuffle, or another reading",
         )
+
+
+def _learning_faults(genome: Genome, arm: Arm) -> Iterator[Fault]:
+    """Of the arms that change how scenes are learned from, which of them change nothing."""
+    scenes = [stage.scenes for stage in genome.stages if stage.scenes]
+    if arm.kind == "plain_loss" and all(_plainly(stage) == stage for stage in genome.stages):
+        yield _nothing(arm, "every span weighs alike already", "a stage with loop_loss")
+    if arm.kind == "authored_attempts" and not any(stage.loop_loss.own_attempts_frac for stage in genome.stages):
+        yield _nothing(arm, "every attempt is its author's already", "a stage with loop_loss.own_attempts_frac")
+    if arm.kind in ("raw_replay", "uniform_replay") and not any(stage.journal for stage in genome.stages):
+        yield _nothing(arm, "no stage replays its journal", "a stage with a journal")
+    if arm.kind == "no_played" and not any(stage.journal and stage.journal.rewrite for stage in genome.stages):
+        yield _nothing(arm, "no stage has played scenes", "a stage with journal: {rewrite: true}")
+    needed = {"bridges_apart": "bridge", "no_mismatch": "mismatch"}.get(arm.kind)
+    if needed and not any(needed in one.kinds for one in scenes):
+        yield _nothing(arm, f"no stage has scenes of kind {needed}", f"a stage with scenes.kinds: [{needed}]")
+    if arm.kind == "rhythm" and all(one.rhythm == arm.rhythm for one in scenes):
+        got = f"every stage's is {arm.rhythm}" if scenes else "no stage has scenes"
+        yield _nothing(arm, got, "scenes of another rhythm")
 
 
 def _without_faults(genome: Genome, arm: Arm) -> Iterator[Fault]:
@@ -174,10 +198,44 @@ def _stages_of(genome: Genome, arm: Arm) -> list[Stage]:
         return [stage.model_copy(update={"roles": {}}) for stage in stages]
     if arm.kind == "without":
         return [_without(stage, arm.book) for stage in stages]
+    if arm.kind in CHANGES:
+        return [CHANGES[arm.kind](stage, arm) for stage in stages]
     if arm.kind == "shuffle":  # an order that is declared, where the genome lets its trunk choose
         declared = {"reading": "sequential"}
         return [stage.model_copy(update=declared) if stage.reading == "self_chosen" else stage for stage in stages]
     return stages
+
+
+def _plainly(stage: Stage, _: Arm | None = None) -> Stage:
+    """Cross-entropy alone; an attempt that weighed nothing weighs nothing still, so that the tokens are the same."""
+    return stage.model_copy(update={"loop_loss": stage.loop_loss.model_copy(update=PLAIN_LOSS)})
+
+
+def _authored(stage: Stage, _: Arm) -> Stage:
+    return stage.model_copy(update={"loop_loss": stage.loop_loss.model_copy(update={"own_attempts_frac": 0.0})})
+
+
+def _unplayed(stage: Stage, _: Arm) -> Stage:
+    return stage.model_copy(update={"journal": stage.journal and stage.journal.model_copy(update={"rewrite": False})})
+
+
+def _unbroken(stage: Stage, _: Arm) -> Stage:
+    kinds = [kind for kind in stage.scenes.kinds if kind != "mismatch"] if stage.scenes else []
+    return stage.model_copy(update={"scenes": stage.scenes.model_copy(update={"kinds": kinds}) if kinds else None})
+
+
+def _paced(stage: Stage, arm: Arm) -> Stage:
+    scenes = stage.scenes and stage.scenes.model_copy(update={"rhythm": arm.rhythm})
+    return stage.model_copy(update={"scenes": scenes})
+
+
+CHANGES = {
+    "plain_loss": _plainly,
+    "authored_attempts": _authored,
+    "no_played": _unplayed,
+    "no_mismatch": _unbroken,
+    "rhythm": _paced,
+}
 
 
 def _put(material: Stage, place: Stage) -> Stage:
@@ -224,8 +282,8 @@ def arm_equalities(
     batch_tokens = max(stage["batch_packs"] for stage in base["stages"]) * base["context_tokens"]
     spans_in_tokens = all("tokens" in stage["span"] for stage in base["stages"])
     chosen = any(stage["reading"] == "self_chosen" for stage in base["stages"])
-    fewer = kind in ("without", "no_scenes") and not spans_in_tokens
-    exact = kind in ("reverse", "stage_permute", "no_roles", "again", *REPEATING)
+    fewer = kind in ("without", "no_scenes", "no_mismatch", "rhythm") and not spans_in_tokens
+    exact = kind in ("reverse", "stage_permute", "no_roles", "again", *SAME_STEPS, *REPEATING)
     steps = [sum(_sum(plan, phase, "steps") for phase in ("books", "replay")) for plan in (base, arm)]
     tokens = [_sum(plan, "books", "tokens") for plan in (base, arm)]
     near = max(batch_tokens, tokens[0] // 50) if kind in REPEATING else batch_tokens
@@ -236,7 +294,7 @@ def arm_equalities(
             "steps of the trunk",
             *steps,
             abs(steps[0] - steps[1]) <= (0 if exact else len(stages)),
-            not (fewer or chosen or kind == "no_scenes"),
+            not (fewer or chosen or kind in ("no_scenes", "no_mismatch", "rhythm")),
         ),
         _of("trained tokens of roles", base, arm, lambda p: _sum(p, "roles", "tokens"), kind in ("reverse", "again")),
         _of("seed of the weights", base, arm, lambda p: p.get("weights_seed", p["seed"]), kind != "again"),

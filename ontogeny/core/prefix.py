@@ -36,6 +36,12 @@ ARMS_SEEN_OTHERWISE = (
     "initiation_only",
     "without",
     "again",
+    "plain_loss",
+    "authored_attempts",
+    "bridges_apart",
+    "no_mismatch",
+    "no_played",
+    "rhythm",
 )
 
 

@@ -40,6 +40,14 @@ ArmKind = Literal[
     "initiation_only",
     "without",
     "again",
+    "plain_loss",
+    "authored_attempts",
+    "raw_replay",
+    "uniform_replay",
+    "bridges_apart",
+    "no_mismatch",
+    "no_played",
+    "rhythm",
 ]
 ARMS: tuple[str, ...] = get_args(ArmKind)
 
@@ -65,6 +73,9 @@ class Arm(Part):
     on: str | None = Field(
         None, description="for subset_only: the stage that is read again and again", examples=["initiation"]
     )
+    rhythm: Literal["interleaved", "spaced", "massed"] | None = Field(
+        None, description="for rhythm: that of every stage's scenes", examples=["massed"]
+    )
 
     @model_validator(mode="after")
     def _belongs(self) -> Arm:
@@ -72,6 +83,8 @@ class Arm(Part):
             raise ValueError("`book` belongs to kind: without, which needs it")
         if (self.on is not None) != (self.kind == "subset_only"):
             raise ValueError("`on` belongs to kind: subset_only, which needs it")
+        if (self.rhythm is not None) != (self.kind == "rhythm"):
+            raise ValueError("`rhythm` belongs to kind: rhythm, which needs it")
         return self
 
 

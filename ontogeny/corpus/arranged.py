@@ -167,24 +167,41 @@ def _sentences(shelf: Shelf, one: Range) -> list[tuple[tuple[str, str, bool], Ra
     return found
 
 
-# sham_scenes ----------------------------------------------------------------------------------------------------------
+# sham_scenes, bridges_apart -------------------------------------------------------------------------------------------
 
 
 def own_repair(scene: Mapping[str, Any]) -> str | None:
     """The repair that a scene was written with: of a scene that bears another's, what it had."""
-    return scene.get("own_repair") or next((turn[2] for turn in reversed(scene["turns"]) if turn[1] == "repair"), None)
+    return _own(scene, "repair")
+
+
+def _own(scene: Mapping[str, Any], span: str) -> str | None:
+    return scene.get(f"own_{span}") or next((turn[2] for turn in reversed(scene["turns"]) if turn[1] == span), None)
 
 
 def swapped_repairs(
     scenes: Sequence[Mapping[str, Any]], tokens_of: Callable[[list[str]], list[int]]
 ) -> list[dict[str, Any]]:
-    """The scenes of a stage, each with the last repair of another, the nearest in tokens; `own_repair` keeps its own.
+    """A stage's scenes, each with the last repair of another, the nearest in tokens; `own_repair` keeps its own."""
+    return _swapped(scenes, tokens_of, "repair", None)
 
-    Sorted by tokens, neighbours change places in twos; of an odd number the last three change in a ring. A stage's only
-    scene keeps its own."""
-    repairs = [own_repair(scene) for scene in scenes]
-    there = [number for number, repair in enumerate(repairs) if repair is not None]
-    sizes = dict(zip(there, tokens_of([repairs[number] or "" for number in there]), strict=True))
+
+def parted_bridges(
+    scenes: Sequence[Mapping[str, Any]], tokens_of: Callable[[list[str]], list[int]]
+) -> list[dict[str, Any]]:
+    """The scenes of a stage, each bridge with the question of another bridge, so that what it quotes of the other book
+    is not what is spoken of here; `own_question` keeps its own."""
+    return _swapped(scenes, tokens_of, "question", "bridge")
+
+
+def _swapped(
+    scenes: Sequence[Mapping[str, Any]], tokens_of: Callable[[list[str]], list[int]], span: str, kind: str | None
+) -> list[dict[str, Any]]:
+    """Computes: sorted by tokens of their last turn of `span`, neighbours change these in twos; of an odd number the
+    last three change in a ring. A stage's only scene keeps its own."""
+    own = [_own(scene, span) if kind in (None, scene["kind"]) else None for scene in scenes]
+    there = [number for number, text in enumerate(own) if text is not None]
+    sizes = dict(zip(there, tokens_of([own[number] or "" for number in there]), strict=True))
     there.sort(key=lambda number: (sizes[number], rank_of(scenes[number]["id"], number)))
     given = {}
     while len(there) > 1:
@@ -196,8 +213,8 @@ def swapped_repairs(
         record = dict(scene)
         if number in given:
             turns = [list(turn) for turn in scene["turns"]]
-            last = max(at for at, turn in enumerate(turns) if turn[1] == "repair")
-            turns[last][2] = repairs[given[number]]
-            record |= {"turns": turns, "own_repair": repairs[number]}
+            last = max(at for at, turn in enumerate(turns) if turn[1] == span)
+            turns[last][2] = own[given[number]]
+            record |= {"turns": turns, f"own_{span}": own[number]}
         found.append(record)
     return found

@@ -14,6 +14,7 @@ from ontogeny.core.errors import Fault
 from ontogeny.corpus.arranged import (
     Unit,
     ends_of,
+    parted_bridges,
     shuffled,
     swapped_repairs,
     units_of,
@@ -103,16 +104,19 @@ class ArmProof:
             yield Fault("a stage does not end where it should.", self._where(), f"units {got}", f"{expected}", MEND)
 
     def _swaps(self, scenes: list[list[dict[str, Any]]]) -> Iterator[Fault]:
+        swap, span = (
+            (parted_bridges, "question") if self.arm["kind"] == "bridges_apart" else (swapped_repairs, "repair")
+        )
         for index, stage in enumerate(scenes):
-            expected = swapped_repairs(stage, token_counter(self.encoder))
+            expected = swap(stage, token_counter(self.encoder))
             for got, wanted in zip(stage, expected, strict=True):
                 if got["turns"] != [list(turn) for turn in wanted["turns"]]:
                     where = f"{self.entries[index]['name']}/scenes.jsonl, scene '{got['id']}'"
                     told = [
-                        repr(next((turn[2] for turn in one["turns"] if turn[1] == "repair"), ""))[:80]
+                        repr(next((turn[2] for turn in reversed(one["turns"]) if turn[1] == span), ""))[:80]
                         for one in (got, wanted)
                     ]
-                    yield Fault("a scene does not bear the repair it was given.", where, *told, MEND)
+                    yield Fault(f"a scene does not bear the {span} it was given.", where, *told, MEND)
 
     def _held(self, index: int, units: list[Unit]) -> Iterator[Fault]:
         """The packs of a stage hold its units, in order."""

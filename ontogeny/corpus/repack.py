@@ -1,8 +1,8 @@
 """The corpus of an arm, made of the genome's own: the same books, tokenizer and held-out material, other packs.
 
-shuffle, sentence_shuffle and sham_scenes pack the genome's units (see `arranged`) anew; subset_only and initiation_only
-take one stage's packs for all. The manifest keeps the genome's declarations of what is read, held out, moved and left
-unread; `arm` says what was done to it, and to which corpus."""
+shuffle, sentence_shuffle, sham_scenes and bridges_apart pack the genome's units (see `arranged`) anew; subset_only and
+initiation_only take one stage's packs for all. The manifest keeps the genome's declarations of what is read, held out,
+moved and left unread; `arm` says what was done to it, and to which corpus."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ontogeny.corpus.arranged import (
     SceneKey,
     Unit,
     ends_of,
+    parted_bridges,
     shuffled,
     swapped_repairs,
     units_of,
@@ -32,6 +33,7 @@ from ontogeny.corpus.pack import Part
 from ontogeny.corpus.phases import steps_of
 from ontogeny.corpus.reading import StageReading, StageWriter, loop_loss_of
 from ontogeny.corpus.rows import Corpus
+from ontogeny.corpus.sealed import sealed_rows_of
 from ontogeny.corpus.shelf import BookRecord, Shelf
 from ontogeny.corpus.store import link_or_copy
 from ontogeny.corpus.vocabulary import Encoder, make_encoder
@@ -120,9 +122,10 @@ def _arranged(
         ]
         _require(mixed != units, kind, "no two sentences that could change places", "sections of several sentences")
         units = mixed
-    elif kind == "sham_scenes":
-        swapped = [swapped_repairs(stage, token_counter(make_encoder(folder / "tokenizer"))) for stage in scenes]
-        _require(swapped != scenes, kind, "no stage has two scenes", "a stage with several scenes")
+    else:
+        swap, what = (parted_bridges, "bridges") if kind == "bridges_apart" else (swapped_repairs, "scenes")
+        swapped = [swap(stage, token_counter(make_encoder(folder / "tokenizer"))) for stage in scenes]
+        _require(swapped != scenes, kind, f"no stage has two {what}", f"a stage with several {what}")
         scenes = swapped
     return _packed(folder, plan, genome, shelf, workers, units, scenes), counts
 
@@ -148,7 +151,7 @@ def _packed(
         reading: StageReading = readings[index]
         for name in MATERIAL:
             link_or_copy(genome.folder / base["name"] / name, folder / stage.name / name)
-        replays = base["phases"]["replay"]["rows"]
+        replays = replays_of(base)
         warnings = list(reading.warnings)
         phases = phases_of(stage, plan, reading, folder, entries, warnings, replays)
         packed = {**packed_facts(stage, plan, reading), "book_packs": {}, "warnings": warnings, "phases": phases}
@@ -198,6 +201,11 @@ class _UnitWriter(StageWriter):
         self.role_packer.add_unit([paragraph, *turns])
         tokens = sum(len(part.ids) for turn in turns for part in turn)
         self.scene_records.append({**record, "pack": pack, "first_token": first, "tokens": tokens, "of": list(key)})
+
+
+def replays_of(entry: Mapping[str, Any]) -> tuple[int, int]:
+    """(declared packs, sealed rows) of a stage's replay."""
+    return len(entry["phases"]["replay"]["list"]), sealed_rows_of(entry)
 
 
 def scene_of(record: Mapping[str, Any]) -> Scene:
@@ -260,7 +268,7 @@ def _repeated(folder: Path, plan: Any, genome: Corpus, shelf: Shelf, workers: Wo
         warnings: list[str] = []
         phases = {
             "books": {"rows": rows, "steps": steps_of(rows, stage.batch_packs), "tokens": tokens, "first": first},
-            "replay": replay_phase(stage, plan, folder, 0, entries, warnings, base["phases"]["replay"]["rows"]),
+            "replay": replay_phase(stage, plan, folder, 0, entries, warnings, replays_of(base)),
             "roles": roles_phase(stage, plan, folder, warnings, base["phases"]["roles"]["rows_by_role"]),
         }
         own = {"name": stage.name, "loop_loss": loop_loss_of(stage), "batch_packs": stage.batch_packs}
