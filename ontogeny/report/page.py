@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ontogeny.core.run import write_atomic
-from ontogeny.report import plots, provenance, story, tables
+from ontogeny.report import plots, provenance, remembered, scene_effects, story, tables
 from ontogeny.report.figures import count, moment, visible
 from ontogeny.report.read import Life, read_life
 
@@ -82,6 +82,10 @@ def results(life: Life) -> dict:
         "emergence_table": tables.emergence_table(life),
         "gate_table": tables.gate_table(life),
         "role_table": tables.role_table(life),
+        "effect_table": scene_effects.effect_table(life),
+        "journal_tables": [one for one in (remembered.fate_table(life), remembered.entry_table(life)) if one],
+        "played_table": remembered.played_table(life),
+        "transcripts": remembered.transcripts(life),
         "samples": tables.sample_groups(life),
     }
 

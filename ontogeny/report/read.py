@@ -67,6 +67,7 @@ class Measurement:
     higher_is_better: bool
     samples: tuple[str, ...] = ()
     parts: tuple[tuple[float, float], ...] = ()  # bits and bytes of each passage, in the set's order
+    scenes: tuple[tuple[str, float, int], ...] = ()  # id, nats a byte and bytes of each scene's resolution
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class StageRecord:
     fingerprints: dict[str, str]
     adapters: tuple[str, ...]
     light: tuple[LightStep, ...] = ()
+    journal: tuple[dict[str, Any], ...] = ()  # lines of journal.jsonl: entries of this stage and of those before it
+    played: tuple[dict[str, Any], ...] = ()  # lines of sealed/played.jsonl
 
     def find(self, probe: str, on: str, subject: str = "trunk") -> Measurement | None:
         """The reported measurement: on the first split of SPLITS that was measured, in its probe's first form."""
@@ -184,7 +187,13 @@ def _stage(run: RunDirectory, folder: Path) -> StageRecord | None:
         fingerprints=mapped(run.read_json(f"{here}/fingerprints.json")),
         adapters=tuple(sorted(child.name for child in adapters.iterdir())) if adapters.is_dir() else (),
         light=tuple(step for line in lines if (step := light_step(line))),
+        journal=_records(run, f"{here}/journal.jsonl"),
+        played=_records(run, f"{here}/sealed/played.jsonl"),
     )
+
+
+def _records(run: RunDirectory, name: str) -> tuple[dict[str, Any], ...]:
+    return tuple(line for line in run.read_jsonl(name) if isinstance(line, dict))
 
 
 def logged_step(line: object) -> LoggedStep | None:
@@ -233,6 +242,7 @@ def measurement(row: dict[str, Any]) -> Measurement:
         higher_is_better=bool(row.get("higher_is_better")),
         samples=tuple(str(sample) for sample in listed(row.get("samples"))),
         parts=tuple((float(part[0]), float(part[1])) for part in listed(row.get("parts"))),
+        scenes=tuple((str(one[0]), float(one[1]), int(one[2])) for one in listed(row.get("scenes"))),
     )
 
 

@@ -21,12 +21,14 @@ class Measurer:
     def __call__(self, cursor: Cursor | None) -> list[dict]:
         from ontogeny.probes.ask import measured_of
         from ontogeny.probes.battery import ProbeRequest, measure
+        from ontogeny.probes.scene_surprise import make_scene_sets
 
         plan, run = self.plan, self.ledger.run
         stage = plan.stages[cursor.stage] if cursor else None
         folder = self.ledger.folder(cursor) if cursor else run.stage_folder(0, "conception")
         measured, stages = measured_of(run, tuple(one.name for one in plan.stages))
         asked = stage is not None and stage.name in stages  # roles are asked for the stage just read
+        nearby = plan.stages[cursor.stage : cursor.stage + 2] if cursor else plan.stages[:1]
         adapters = {path.name: path for path in sorted((folder / "adapters").glob("[a-z]*"))} if asked else {}
         return measure(
             ProbeRequest(
@@ -46,6 +48,7 @@ class Measurer:
                 context_tokens=plan.context_tokens,
                 rank=self.ledger.rank,
                 world=self.ledger.world,
+                further=lambda asked: make_scene_sets(asked, [one.name for one in nearby]),  # just read, and next
                 gather=self.ledger.gather,
             )
         )
