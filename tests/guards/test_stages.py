@@ -105,7 +105,7 @@ def test_scene_ids_are_unique_and_each_stage_has_enough():
 @pytest.mark.parametrize(("stage", "scene"), EVERY_SCENE)
 def test_a_scene_has_its_shape(stage, scene):
     assert set(scene) == SCENE_KEYS
-    assert scene["kind"] == "conflict" and scene["level"] == stage and scene["language"] == "en"
+    assert scene["kind"] in ("conflict", "mismatch") and scene["level"] == stage and scene["language"] == "en"
     assert scene["tags"] and all(isinstance(tag, str) for tag in scene["tags"])
     (kind,) = scene["trigger"]
     assert kind in ("phrase", "pattern") or scene["trigger"] == {"after": "chapter"}
