@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ontogeny.scenes.language import TABLES, LanguageTable
-from ontogeny.scenes.shape import Scene, Turn, label
+from ontogeny.scenes.shape import Made, Scene, Turn, label
 
 CAST = ("teacher", "student", "critic", "reformulator")
 MIN_SENTENCE_CHARS, MAX_SENTENCE_CHARS = 25, 280
@@ -36,15 +36,6 @@ class Sentence:
     """A sentence and where it stands in the text it was found in."""
 
     text: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A gap scene and the characters of the paragraph that it takes out of the book: [start, end)."""
-
-    scene: Scene
     start: int
     end: int
 
@@ -101,7 +92,7 @@ def linking_sentences(paragraph: str, language: str, any_sentence: bool = False)
 
 def make_gap_scene(
     paragraph: str, attempts: Sequence[str], *, language: str, scene_id: str, field: str, level: str, rng: random.Random
-) -> Gap | None:
+) -> Made | None:
     """A gap scene about one linking sentence of a paragraph, or None where none will do.
 
     `attempts` are real sentences from elsewhere in the book; the one nearest in length becomes the student's
@@ -123,7 +114,7 @@ def make_gap_scene(
             Turn("reformulator", "repair", repair_text(paragraph, sentence)),
         )
         scene = Scene(scene_id, "gap", field, level, {}, turns, sentence.text, attempt, (), language)
-        return Gap(scene, sentence.start - 1, sentence.end)
+        return Made(scene, sentence.start - 1, sentence.end)
     return None
 
 
@@ -155,12 +146,17 @@ def choose_attempt(
 def lacking_words(attempt: str, following: str, table: LanguageTable) -> list[str]:
     """The content words of the following sentence that the attempt lacks, in order, a few at most."""
     said = {table.stem(word.lower()) for word in _WORD.findall(attempt)}
+    return [word for stem, word in content_words(following, table).items() if stem not in said][:NAMED_WORDS]
+
+
+def content_words(text: str, table: LanguageTable) -> dict[str, str]:
+    """The content words of a text by their stems, in order, each as it stands there first, in small letters."""
     found: dict[str, str] = {}
-    for word in _WORD.findall(following):
+    for word in _WORD.findall(text):
         plain = word.lower()
-        if len(plain) > 3 and plain not in table.small_words and table.stem(plain) not in said:
+        if len(plain) > 3 and plain not in table.small_words:
             found.setdefault(table.stem(plain), plain)
-    return list(found.values())[:NAMED_WORDS]
+    return found
 
 
 def ask(before: str, after: str, table: LanguageTable, form: str, words: int = QUOTED_WORDS) -> str:

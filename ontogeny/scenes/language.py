@@ -14,7 +14,8 @@ class LanguageTable:
 
     `connectives` link a sentence to the one before it; longer ones stand first. `small_words` carry no
     content. `labels` name speakers where capitalising the role's name would not do. `missing` are the
-    teacher's questions, `objections` the critic's answers, `quoted` a quoted word, as format strings.
+    teacher's questions, `objections` the critic's answers, `quoted` a quoted word, as format strings. `claims` and
+    `denials` are questions and objections about an altered statement, `sequels` and `breaks` about a foreign sentence.
     `inflected`: whether a word's end changes so much that its forms are compared by their beginnings.
     `inner_quotes` are what quotation marks of the text become where `missing` puts others around them."""
 
@@ -23,6 +24,10 @@ class LanguageTable:
     labels: dict[str, str]
     missing: tuple[str, ...]
     objections: tuple[str, ...]
+    claims: tuple[str, ...]
+    denials: tuple[str, ...]
+    sequels: tuple[str, ...]
+    breaks: tuple[str, ...]
     and_word: str
     quoted: str
     inflected: bool = False
@@ -112,6 +117,30 @@ ENGLISH = LanguageTable(
         "Look at what comes after: {words}. Your sentence does not bring us there.",
         "No. After your sentence, {words} would come from nowhere.",
     ),
+    claims=(
+        'Something is stated between "{before}" and "{after}". Say it; does it hold?',
+        'What does the book state after "{before}", and before it says "{after}"? See that what you say holds.',
+        'We read "{before}", and later "{after}". What was said between them, and is it so?',
+        'State what stands between "{before}" and "{after}". Is that what the book holds?',
+    ),
+    denials=(
+        "That does not hold. Look at {words}: the book says otherwise.",
+        "No: {words} is not what the book says.",
+        "Something is changed here: {words}. The book does not say so.",
+        "It cannot stand so. The fault is in {words}.",
+    ),
+    sequels=(
+        'The book says "{before}", and goes on. What comes next?',
+        'After "{before}" you expect something. Read on: does it come?',
+        'Read on from "{before}", and stop where it no longer fits.',
+        'What follows "{before}"? Take nothing that belongs elsewhere.',
+    ),
+    breaks=(
+        "You took that as if it belonged here. The book goes on with {words}, and nothing of yours leads there.",
+        "That was not to be expected here: next come {words}, and your sentence does not prepare for them.",
+        "It comes from somewhere else. Here the talk will be of {words}.",
+        "You read on without a halt, but what follows needs {words}. That sentence gives none of it.",
+    ),
     and_word="and",
     quoted='"{}"',
 )
@@ -162,6 +191,30 @@ RUSSIAN = LanguageTable(
         "Следующему предложению нужно: {words}. Твой ответ к этому не готовит.",
         "Посмотри, что идёт потом: {words}. Твоё предложение нас туда не приводит.",
         "Нет. После твоего предложения не видно, откуда взять {words}.",
+    ),
+    claims=(
+        "Между «{before}» и «{after}» что-то утверждается. Скажи что; верно ли это?",
+        "Что говорит книга после «{before}» и перед «{after}»? Проверь, верно ли сказанное.",
+        "Мы читаем «{before}», а потом «{after}». Что сказано между ними, и так ли это?",
+        "Скажи, что стоит между «{before}» и «{after}». Так ли в книге?",
+    ),
+    denials=(
+        "Это неверно. Посмотри на слова {words}: в книге сказано иначе.",
+        "Нет: слов {words} в книге нет.",
+        "Здесь что-то изменено: {words}. В книге не так.",
+        "Так оставить нельзя. Ошибка здесь: {words}.",
+    ),
+    sequels=(
+        "В книге сказано «{before}», и рассказ продолжается. Что дальше?",
+        "После «{before}» ты чего-то ждёшь. Читай дальше: то ли это?",
+        "Читай дальше после «{before}» и остановись, где перестанет подходить.",
+        "Что следует за «{before}»? Не бери чужого.",
+    ),
+    breaks=(
+        "Ты принял это за продолжение. Но дальше в книге: {words}, а твоё предложение туда не ведёт.",
+        "Этого здесь нельзя было ждать: дальше идёт {words}, а твоё предложение к этому не готовит.",
+        "Это из другого места. Здесь речь пойдёт о другом: {words}.",
+        "Ты прочёл и не остановился, а дальше нужно: {words}. В этом предложении ничего такого нет.",
     ),
     and_word="и",
     quoted="«{}»",

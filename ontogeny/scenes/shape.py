@@ -6,6 +6,7 @@ byte-level vocabularies hold their words with the blank before them."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from ontogeny.scenes.language import speaker_label
@@ -25,7 +26,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Scene:
-    """Turns, where they belong, and what should come of them."""
+    """Turns, where they belong, and what should come of them. `where`: the file and line of an authored one."""
 
     id: str
     kind: str
@@ -37,6 +38,16 @@ class Scene:
     foil: str
     tags: tuple[str, ...]
     language: str
+    where: str = dataclasses.field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A scene made of a book's own sentences, and the characters of the text at hand that it moves: [start, end)."""
+
+    scene: Scene
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
