@@ -28,6 +28,7 @@ VERBS = (
     "verify",
     "report",
     "probe",
+    "converse",
     "experiment",
     "export",
     "watch",
