@@ -76,6 +76,10 @@ def _write(stage: Path, role: str, merge: bool, final: Path) -> Path:
 
     from ontogeny.core.run import publish_folder, remove_tree
 
+    if role:
+        from ontogeny.models.adapters import require_base
+
+        require_base(stage / "model", stage / "adapters" / role)
     aside = final.with_name(f".{final.name}.tmp")
     remove_tree(aside)
     if merge:

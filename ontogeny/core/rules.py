@@ -14,6 +14,7 @@ from ontogeny.core.schema import RESERVED_SPEAKERS, TRUNK
 from ontogeny.core.schema_apparatus import DEFAULT_BATTERY, PROBES
 
 SCENES = "scenes.yaml"
+SHAPE_OF_ADAPTER = {"rank": None, "targets": "attention", "layers": "all"}  # with what is meant where nothing is said
 RESERVED_STAGE_NAMES = ("books", "tokenizer", "general", "conception")  # folders of a corpus and a run have these names
 
 
@@ -53,6 +54,7 @@ def rule_faults(raw: dict, library: Library, document: Document) -> list[Fault]:
         faults += _slot_name_faults(index, stage, document)
         faults += _scene_faults(index, stage, library.root, document)
         faults += _stage_role_faults(index, stage, raw, document)
+        faults += _inherit_faults(index, stage, raw, document)
         faults += _gate_faults(index, stage, raw, names, document)
         faults += _probe_faults(index, stage, document)
     return faults
@@ -188,6 +190,25 @@ def _stage_role_faults(index: int, stage: dict, raw: dict, document: Document) -
                 f"one of {', '.join(defined) or 'no role at all'}{closest(name, defined)}",
                 "define the role under `roles:`, or correct its name",
             )
+
+
+def _inherit_faults(index: int, stage: dict, raw: dict, document: Document) -> Iterator[Fault]:
+    """An adapter that goes on from the stage before has its rank, targets and layers."""
+    before = dict(_stages(raw)).get(index - 1)
+    for name, base in _mapping(raw.get("roles")).items() if before is not None else ():
+        now, then = ({**_mapping(base), **_mapping(_mapping(one.get("roles")).get(name))} for one in (stage, before))
+        if now.get("inherit", "continue") != "continue":
+            continue
+        for key, default in SHAPE_OF_ADAPTER.items():
+            was, is_ = then.get(key, default), now.get(key, default)
+            if was != is_:
+                yield Fault(
+                    f"the adapter of '{name}' cannot go on from the stage before.",
+                    document.at(("stages", index, "roles", name, key)),
+                    f"{key} {is_!r}, inherit: continue",
+                    f"{was!r}, as in stage '{before.get('name')}'",
+                    f"keep `{key}`, or say `inherit: fresh` in stage '{stage.get('name')}'",
+                )
 
 
 def _gate_faults(index: int, stage: dict, raw: dict, names: dict[str, int], document: Document) -> Iterator[Fault]:

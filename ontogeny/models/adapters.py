@@ -116,19 +116,7 @@ def check_adapter(model_folder: Path, folder: Path, base_sha256: str | None = No
         return list(error.faults)
     except (OSError, ValueError) as error:
         return list(_unfit(folder, f"{CONFIG}: {error}").faults)
-    faults = []
-    named = str(config.get("base_model_name_or_path"))
-    actual = HASH + (base_sha256 or file_sha256(model_folder / "model.safetensors"))
-    if named != actual:
-        faults.append(
-            Fault(
-                "an adapter belongs to another model.",
-                _where(folder),
-                named,
-                actual,
-                "use the model of the stage that wrote it",
-            )
-        )
+    faults = _base_faults(config, model_folder, folder, base_sha256)
     for name, value in state.items():
         if not bool(torch.isfinite(value).all()):
             faults.append(
@@ -159,6 +147,32 @@ def check_adapter(model_folder: Path, folder: Path, base_sha256: str | None = No
         except ModelError as error:
             faults.extend(error.faults)
     return faults
+
+
+def require_base(model_folder: Path, folder: Path) -> None:
+    """Raises: ModelError if an adapter names by hash another base than this folder's model.safetensors, or if its
+    config cannot be read. One that PEFT wrote elsewhere names no hash, and passes."""
+    try:
+        config = json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
+        named = str(config["base_model_name_or_path"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unfit(Path(folder), f"{CONFIG}: {type(error).__name__}: {error}") from error
+    faults = _base_faults(config, Path(model_folder), Path(folder)) if named.startswith(HASH) else []
+    if faults:
+        raise ModelError(faults)
+
+
+def _base_faults(config: Any, model_folder: Path, folder: Path, base_sha256: str | None = None) -> list[Fault]:
+    named = str(config.get("base_model_name_or_path")) if isinstance(config, dict) else type(config).__name__
+    weights = model_folder / "model.safetensors"
+    if base_sha256 or weights.is_file():
+        expected = HASH + (base_sha256 or file_sha256(weights))
+    else:
+        expected = f"a {weights.name} of that hash, and none is in {model_folder}"
+    if named == expected:
+        return []
+    what, fix = "an adapter belongs to another model.", "use the model of the stage that wrote it"
+    return [Fault(what, _where(folder), named, expected, fix)]
 
 
 def _shape_faults(model: PreTrainedModel, state: Mapping[str, Tensor], folder: Path) -> list[Fault]:

@@ -1,12 +1,14 @@
 """Several low-rank adapters on one frozen trunk: each row of a batch belongs to one adapter, or to none.
 
-Shapes: B row, T token, K adapter of a module, R rank (the largest of the module's), I inputs, O outputs."""
+Shapes: B row, T token, K adapter of a module, R rank (the largest of the module's), I inputs, O outputs; G run of rows
+of one adapter (or a single row), N tokens of it."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from transformers.pytorch_utils import Conv1D
 
 from ontogeny.core.errors import Fault, ModelError
 from ontogeny.models.causal import generator_of
+from ontogeny.models.lower import LAYER, LowerLayers
 
 ATTENTION = re.compile(
     r"(^|\.)(\w*attn|\w*attention)\.(\w+\.)*(q_proj|k_proj|v_proj|o_proj|out_proj|qkv_proj|c_attn|c_proj|"
@@ -26,21 +29,50 @@ MLP = re.compile(
     r"(^|\.)(gate_proj|up_proj|down_proj|gate_up_proj|c_fc|fc_in|fc_out|fc1|fc2|dense_h_to_4h|dense_4h_to_h|"
     r"mlp\.c_proj)$"
 )
-LAYER = re.compile(r"(?:^|\.)(\d+)\.")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the rows of a batch meet the adapters of a module: in `runs` of equally many rows an adapter, in order, or
+    each row with a copy of its own. `scale_G`: of each run or row, where `alpha` is not that of all."""
+
+    runs: bool
+    index_B: Tensor
+    alpha: float
+    scale_G: Tensor | None
 
 
 class RowGroups:
     """Which adapter each row of the coming batch belongs to; one object that every wrapped module looks at."""
 
     def __init__(self) -> None:
-        self.group_B: Tensor | None = None
+        self.group_B: list[int] = []
+        self._layouts: dict[Any, Layout] = {}
 
-    def of(self, x: Tensor) -> Tensor:
-        """The groups of the rows of an input, on its device."""
-        rows = 0 if self.group_B is None else len(self.group_B)
+    def set(self, group_B: Tensor) -> None:
+        """The groups of the next batch."""
+        self.group_B, self._layouts = group_B.tolist(), {}
+
+    def layout(self, x: Tensor, slots: tuple[int, ...], scales: tuple[float, ...]) -> Layout:
+        """The layout of an input's rows. `slots`: of each group, then of none, K where it has no adapter here."""
+        rows = len(self.group_B)
         fits = rows and (len(x) == rows or (x.dim() == 2 and len(x) % rows == 0))
         assert fits, f"{tuple(x.shape)} for {rows} rows: call set_groups before forward"
-        return torch.as_tensor(self.group_B, device=x.device)
+        key = (slots, scales, x.device)
+        if key not in self._layouts:
+            self._layouts[key] = _layout([slots[group] for group in self.group_B], scales, x.device)
+        return self._layouts[key]
+
+
+def _layout(slot_B: list[int], scales: tuple[float, ...], device: torch.device) -> Layout:
+    count = len(scales)
+    each = len(slot_B) // count
+    runs = slot_B == [slot for slot in range(count) for _ in range(each)]
+    index_B = torch.tensor([min(slot, count - 1) for slot in slot_B], device=device)  # none borrows one, at scale 0
+    of_row = scales if runs else [(*scales, 0.0)[slot] for slot in slot_B]
+    if len(set(of_row)) == 1:
+        return Layout(runs, index_B, of_row[0], None)
+    return Layout(runs, index_B, 1.0, torch.tensor(of_row, device=device)[:, None, None])
 
 
 class StackedLinear(nn.Module):
@@ -48,9 +80,6 @@ class StackedLinear(nn.Module):
 
     It owns its parameters (`A_<role>` [r, I], `B_<role>` [O, r]), so that ZeRO-3 gathers them with its own forward, and
     all of them take part in every forward, so that every rank reduces the same gradients in the same order."""
-
-    slot_of_group: Tensor
-    scale_of_slot: Tensor
 
     def __init__(self, base: Any, adapters: Mapping[str, tuple[int, float]], order: Sequence[str], groups: RowGroups):
         super().__init__()
@@ -63,22 +92,24 @@ class StackedLinear(nn.Module):
                 empty = torch.zeros(sizes, dtype=torch.float32, device=device)
                 self.register_parameter(f"{side}_{role}", nn.Parameter(empty))
         here = list(self.adapters)
-        slots = [here.index(role) if role in self.adapters else len(here) for role in order] + [len(here)]
-        scales = [alpha / rank for rank, alpha in self.adapters.values()] + [0.0]
-        self.register_buffer("slot_of_group", torch.tensor(slots, device=device), persistent=False)
-        self.register_buffer("scale_of_slot", torch.tensor(scales, device=device), persistent=False)
+        self.slots = (*(here.index(role) if role in here else len(here) for role in order), len(here))
+        self.scales = tuple(alpha / rank for rank, alpha in self.adapters.values())
+        self.rank = max(rank for rank, _ in self.adapters.values())
 
     def forward(self, x_BTI: Tensor) -> Tensor:
         y_BTO = self.base(x_BTI)
-        slot_B = self.slot_of_group[self.groups.of(x_BTI)]  # -1: the last slot, of no adapter
-        x_BTI, shape = x_BTI.reshape(len(slot_B), -1, self.in_features), y_BTO.shape  # OPT flattens rows and tokens
-        rank = max(rank for rank, _ in self.adapters.values())
-        a_KRI = torch.stack([_padded(getattr(self, f"A_{role}"), 0, rank) for role in self.adapters])
-        b_KOR = torch.stack([_padded(getattr(self, f"B_{role}"), 1, rank) for role in self.adapters])
-        kept_B = slot_B.clamp(max=len(self.adapters) - 1)  # a row of no adapter borrows one, at scale 0
-        scale_B = self.scale_of_slot[slot_B].to(a_KRI.dtype)
-        low_BTR = torch.bmm(x_BTI.to(a_KRI.dtype), a_KRI[kept_B].transpose(1, 2)) * scale_B[:, None, None]
-        return (y_BTO + torch.bmm(low_BTR, b_KOR[kept_B].transpose(1, 2)).reshape(shape)).to(y_BTO.dtype)
+        layout = self.groups.layout(x_BTI, self.slots, self.scales)  # group -1: the last slot, of no adapter
+        a_GRI = torch.stack([_padded(getattr(self, f"A_{role}"), 0, self.rank) for role in self.adapters])
+        b_GOR = torch.stack([_padded(getattr(self, f"B_{role}"), 1, self.rank) for role in self.adapters])
+        if not layout.runs:
+            a_GRI, b_GOR = a_GRI.index_select(0, layout.index_B), b_GOR.index_select(0, layout.index_B)
+        x_GNI = x_BTI.reshape(len(a_GRI), -1, self.in_features).to(a_GRI.dtype)  # OPT flattens rows and tokens
+        y_GNO = y_BTO.reshape(len(a_GRI), -1, self.out_features).to(a_GRI.dtype)
+        low_GNR = torch.bmm(x_GNI, a_GRI.transpose(1, 2))
+        if layout.scale_G is not None:
+            low_GNR = low_GNR * layout.scale_G
+        told_GNO = torch.baddbmm(y_GNO, low_GNR, b_GOR.transpose(1, 2), alpha=layout.alpha)
+        return told_GNO.reshape(y_BTO.shape).to(y_BTO.dtype)
 
 
 class StackedLoRA(nn.Module):
@@ -87,16 +118,19 @@ class StackedLoRA(nn.Module):
     def __init__(self, model: PreTrainedModel, groups: RowGroups, roles: Sequence[str]):
         super().__init__()
         self.model, self.groups, self.roles = model, groups, tuple(roles)
+        self.lower = LowerLayers(model, list(self.wrapped()))
 
     def set_groups(self, group_B: Tensor) -> None:
         """Says which adapter (index in `roles`; -1 for none) each row of the next batch belongs to."""
-        self.groups.group_B = group_B.long()
+        self.groups.set(group_B)
 
     def forward(self, input_ids: Tensor, group_B: Tensor | None = None, **further: Any) -> Any:
-        """What the model returns; `group_B` may be given here or beforehand."""
+        """What the model returns; `group_B` may be given here or beforehand. Rows of the same ids, positions and mask
+        go through the layers below the first adapter once."""
         if group_B is not None:
             self.set_groups(group_B)
-        return self.model(input_ids=input_ids, **further)
+        with self.lower.once(input_ids, further) as (ids_UT, inputs):
+            return self.model(input_ids=ids_UT, **inputs)
 
     def wrapped(self) -> dict[str, StackedLinear]:
         """The modules that carry adapters, by the name each has in the plain model."""
@@ -121,10 +155,13 @@ class StackedLoRA(nn.Module):
         }
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Mapping[str, Any] | None = None) -> None:
-        """Activation checkpointing in training mode; the inputs then ask for gradients, or nothing would be trained."""
+        """Activation checkpointing in training mode, from the first layer with an adapter on: below, nothing is kept.
+
+        A re-entrant one trains nothing unless its inputs ask for gradients, so what enters that layer then does."""
         given = dict(gradient_checkpointing_kwargs or {"use_reentrant": False})
         self.model.activation_checkpointing_enable(given)
-        self.model.enable_input_require_grads()
+        self.model.disable_input_require_grads()  # transformers asks it of the embeddings: a graph from below
+        self.lower.checkpointed(bool(given.get("use_reentrant", True)))
 
 
 def build_stack(

@@ -17,7 +17,7 @@ from ontogeny.core.run import STAGE_FOLDER, RunDirectory
 from ontogeny.corpus.general import GENERAL
 from ontogeny.corpus.items.all import general_items
 from ontogeny.corpus.layout import write_json_lines
-from ontogeny.models.adapters import CONFIG, HASH, load_adapter
+from ontogeny.models.adapters import CONFIG, HASH, load_adapter, require_base
 from ontogeny.models.causal import open_model
 from ontogeny.models.configs import context_limit, make_config
 from ontogeny.models.tokenizers import write_pretrained_tokenizer
@@ -146,10 +146,7 @@ def _base_of(adapter: Path, run: RunDirectory | None) -> str:
 def _require_fit(base: Path, adapter: Path) -> None:
     if not (adapter / CONFIG).is_file():
         raise _bad("this is not an adapter.", str(adapter), f"no {CONFIG}", "a PEFT folder", "correct --adapter")
-    named, weights = _named_base(adapter), base / "model.safetensors"
-    if named.startswith(HASH) and weights.is_file() and HASH + file_sha256(weights) != named:
-        what = "an adapter belongs to another model."
-        raise _bad(what, str(adapter), str(base), named, "use the model of the stage that wrote it")
+    require_base(base, adapter)
 
 
 def _named_base(adapter: Path) -> str:

@@ -213,6 +213,19 @@ def test_exports_that_cannot_be(prepared, refused):
         assert "not empty" in refused("export", RUN, "--stage", "first", "--out", place)[0]
 
 
+def test_an_adapter_of_another_trunk_is_not_exported(prepared, refused):
+    stage = prepared.root / RUN / "stages/01-first"
+    for folder in ("model", "adapters/student"):
+        (stage / folder).mkdir(parents=True)
+    (stage / "model/model.safetensors").write_bytes(b"this trunk")
+    named = {"base_model_name_or_path": "sha256:" + "0" * 64}
+    (stage / "adapters/student/adapter_config.json").write_text(json.dumps(named), encoding="utf-8")
+    for words in (["--role", "student"], ["--role", "student", "--merge"]):
+        (block,) = refused("export", RUN, "--stage", "first", *words, "--out", "exported")
+        assert "an adapter belongs to another model." in block and "sha256:0000" in block
+        assert not (prepared.root / "exported").exists()
+
+
 def test_a_model_from_scratch_takes_a_tokenizer_that_exists(prepared, ontogeny, refused):
     prepared.change(("{train: bpe, vocab_size: 300}", f"{{pretrained: ./{RUN}/corpus/tokenizer}}"))
     plan = json.loads(ontogeny("plan", "genome.yaml", "--json").out)

@@ -19,6 +19,7 @@ from ontogeny.models.adapters import (
     adapter_state,
     check_adapter,
     load_adapter,
+    require_base,
     use_adapter,
     write_adapter,
 )
@@ -127,6 +128,26 @@ def test_an_adapter_of_another_model_is_told(tmp_path):
     other = tiny(seed=8)
     write_model(other.state_dict(), other.config, None, tmp_path / "other", torch.float32)
     assert "another model" in check_adapter(tmp_path / "other", tmp_path / "student")[0].what
+
+
+def test_a_base_is_required(tmp_path):
+    exported(tmp_path)
+    require_base(tmp_path / "model", tmp_path / "student")
+    other = tiny(seed=8)
+    write_model(other.state_dict(), other.config, None, tmp_path / "other", torch.float32)
+    with pytest.raises(ModelError, match=r"another model(.|\n)*sha256:(.|\n)*the stage that wrote it"):
+        require_base(tmp_path / "other", tmp_path / "student")
+    with pytest.raises(ModelError, match="none is in"):
+        require_base(tmp_path / "nowhere", tmp_path / "student")
+    config = tmp_path / "student" / "adapter_config.json"
+    elsewhere = {**json.loads(config.read_text("utf-8")), "base_model_name_or_path": "someone/model"}
+    config.write_text(json.dumps(elsewhere), encoding="utf-8")
+    require_base(tmp_path / "other", tmp_path / "student")  # PEFT's own, which names no hash
+    for text in ("{", "[]", "{}"):
+        config.write_text(text, encoding="utf-8")
+        with pytest.raises(ModelError, match="an adapter cannot be loaded"):
+            require_base(tmp_path / "model", tmp_path / "student")
+        assert check_adapter(tmp_path / "model", tmp_path / "student")
 
 
 def test_an_empty_or_cut_folder_is_told(tmp_path):
