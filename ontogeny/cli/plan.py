@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ontogeny.cli.shared import GenomeFile, Json, Libraries, Overrides, Quiet, known_books, planned, print_json
+from ontogeny.cli.shared import GenomeFile, Json, Libraries, Overrides, Quiet, known_books, located, planned, print_json
 
 if TYPE_CHECKING:
     from ontogeny.core.genome import LoadedGenome
@@ -26,17 +27,17 @@ def plan(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Print every step, rate, batch, seed, token count, licence and warning; start nothing."""
+    """Print every step, rate, batch, seed, token count, licence, scene and warning; start nothing."""
     from ontogeny.core.genome import load_genome
 
     loaded = load_genome(genome, overrides or (), libraries or ())
     known = known_books(loaded)
     resolved = planned(loaded, known)
-    leaves = _leaves(loaded, known)
+    leaves, scenes = _leaves(loaded, known), _scenes(loaded, resolved)
     if json:
-        print_json({**resolved.as_dict(), "books": leaves})
+        print_json({**resolved.as_dict(), "books": leaves, "scenes": scenes})
     elif not quiet:
-        print(told(resolved, leaves))
+        print(told(resolved, leaves, scenes))
         if resolved.provisional:
             further = "".join(f" --library {shlex.quote(str(path))}" for path in libraries or ())
             print(f"to settle it: ontogeny library lock {shlex.quote(str(genome))}{further}")
@@ -60,6 +61,44 @@ def _leaves(loaded: LoadedGenome, known: dict[str, Any]) -> dict[str, dict[str, 
     return leaves
 
 
+def _scenes(loaded: LoadedGenome, plan: Plan) -> dict[str, dict[str, Any]]:
+    """For each stage with scenes, by kind: about how many, and from where. Raises: CorpusError for scenes at fault."""
+    from ontogeny.corpus.authored import authored_scenes, scenes_path
+    from ontogeny.corpus.made import MADE
+    from ontogeny.corpus.survey import expected_counts
+
+    with located(loaded):
+        authored = authored_scenes(plan, loaded.library)
+    found = {}
+    for stage in plan.stages:
+        if stage.scenes is None:
+            continue
+        training, held_out = authored[stage.name]
+        due = max(1, round(stage.phases["books"].tokens / stage.scenes.every_tokens))
+        file = scenes_path(stage, loaded.library)
+        made = [kind for kind in stage.scenes.kinds if kind in MADE]
+        counts = expected_counts(due, Counter(scene.kind for scene in training), made)
+        found[stage.name] = {
+            kind: {
+                "scenes": counts.get(kind, 0),
+                "authored": sum(scene.kind == kind for scene in training),
+                "held_out": sum(scene.kind == kind for scene in held_out),
+                "file": str(file) if any(scene.kind == kind for scene in (*training, *held_out)) else None,
+                "made": kind in made,
+            }
+            for kind in stage.scenes.kinds
+        }
+    return found
+
+
+def _scene_line(kind: str, told: dict[str, Any]) -> str:
+    from ontogeny.core.positions import shown
+
+    sources = [f"{shown(told['file'])} ({told['authored']}, {told['held_out']} more held out)"] if told["file"] else []
+    sources += ["made of the books"] if told["made"] else []
+    return f"   scenes {kind:<13} ~{told['scenes']:<4} {', '.join(sources)}"
+
+
 def _leaf_line(book: str, licence: str, leaf: dict[str, Any]) -> str:
     from ontogeny.core.units import counted
 
@@ -71,7 +110,7 @@ def _leaf_line(book: str, licence: str, leaf: dict[str, Any]) -> str:
     return "   ".join(part for part in parts if part)
 
 
-def told(plan: Plan, leaves: dict[str, dict[str, Any]]) -> str:
+def told(plan: Plan, leaves: dict[str, dict[str, Any]], scenes: dict[str, dict[str, Any]]) -> str:
     """A plan for a person; '~' marks what the prepared corpus will make exact."""
     from ontogeny.core.units import counted
     from ontogeny.report.figures import duration
@@ -89,6 +128,9 @@ def told(plan: Plan, leaves: dict[str, dict[str, Any]]) -> str:
     ]
     for stage in plan.stages:
         lines += _stage_lines(stage, about, leaves)
+        if stage.scenes is not None:
+            lines.append(f"   a scene every {counted(stage.scenes.every_tokens)} tokens, {stage.scenes.rhythm}")
+            lines += [_scene_line(kind, of) for kind, of in scenes[stage.name].items()]
     lines += [f"warning: {warning}" for warning in plan.warnings]
     return "\n".join(lines)
 

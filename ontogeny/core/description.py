@@ -25,6 +25,7 @@ WHERE = {  # the keys under which a part stands, in the order in which the page 
     "Slot": "stages[].sections[].slot",
     "Scenes": "stages[].scenes",
     "LoopLoss": "stages[].loop_loss",
+    "Journal": "stages[].journal",
     "Probes": "stages[].probes",
     "Gate": "stages[].gate",
     "Cleaning": "cleaning",

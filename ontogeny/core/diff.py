@@ -112,7 +112,7 @@ def _stage_changes(
     where = f"stage {before.name}"
     x, y = a["stages"][one], b["stages"][other]
     yield from _span(where, x["span"], y["span"])
-    for key in ("use", "reading", "scenes", "loop_loss", "probes", "gate"):
+    for key in ("use", "reading", "scenes", "loop_loss", "journal", "probes", "gate"):
         yield from _values(where, key, x.get(key), y.get(key))
     yield from _own(where, "trunk", (x["trunk"], y["trunk"]), (a["trunk"], b["trunk"]))
     for name in x["roles"].keys() & y["roles"].keys():

@@ -27,6 +27,7 @@ def estimated_counts(stage: Stage, genome: Genome, book_bytes: Mapping[str, int]
     rows = max(1, math.ceil(tokens / (context - 1)))
     batch = stage.trunk.batch_tokens // context
     replay = math.floor(stage.trunk.replay_frac * rows) if index else 0
+    replay += round(stage.journal.replay_frac * rows) if index and stage.journal else 0
     scenes = tokens // stage.scenes.every_tokens if stage.scenes else 0
     by_role = {}
     for name, role in stage.roles.items() if scenes else ():

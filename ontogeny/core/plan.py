@@ -18,7 +18,7 @@ from ontogeny.core.library import Library, restricts
 from ontogeny.core.lock import provisional_counts
 from ontogeny.core.memory import MemoryEstimate, estimate_memory, micro_packs
 from ontogeny.core.schedule import Schedule, make_schedule
-from ontogeny.core.schema import TRUNK, Gate, Genome, LoopLoss, Role, Span, Stage, Trunk
+from ontogeny.core.schema import TRUNK, Gate, Genome, Journal, LoopLoss, Role, Span, Stage, Trunk
 from ontogeny.core.slots import described
 
 CPU_FLOPS_PER_THREAD = 5.5e10  # measured: training of 2.6 M to 17 M parameters, float32, 2 cores
@@ -48,11 +48,16 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class ScenePlan:
-    """Where scenes come from (a folder under the library's) and how dense they are."""
+    """Where scenes come from (a folder under the library's), how dense they are, and in which rhythm.
+
+    Once prepared, `counts`: scenes of each kind; `places`: (kind, book, chapter, scenes)."""
 
     every_tokens: int
     kinds: tuple[str, ...]
     folder: str
+    rhythm: str = "interleaved"
+    counts: dict[str, int] = field(default_factory=dict)
+    places: tuple[tuple[str, str, str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,11 +96,17 @@ class StagePlan:
     licences: dict[str, str]
     slots: dict[str, str] = field(default_factory=dict)
     light_every_tokens: int | None = None
+    journal: Journal | None = None
 
     @property
     def replay_frac(self) -> float:
         """Earlier packs read again, as a share of the stage's own."""
         return self.trunk.replay_frac
+
+    @property
+    def journal_replay_frac(self) -> float:
+        """Rows of the journals of earlier stages read again, as a share of the stage's packs."""
+        return self.journal.replay_frac if self.journal else 0.0
 
     @property
     def number(self) -> int:
@@ -290,7 +301,14 @@ def _stage_plan(
         )
     scenes = None
     if stage.scenes:
-        scenes = ScenePlan(stage.scenes.every_tokens, tuple(stage.scenes.kinds), stage.use or "")
+        scenes = ScenePlan(
+            stage.scenes.every_tokens,
+            tuple(stage.scenes.kinds),
+            stage.use or "",
+            stage.scenes.rhythm,
+            dict(numbers.get("scenes", {})),
+            tuple(tuple(place) for place in numbers.get("scene_places", ())),
+        )
     books = [book for section in stage.sections for book in section.book_ids]
     return StagePlan(
         index=index,
@@ -315,6 +333,7 @@ def _stage_plan(
             if section.slot
         },
         light_every_tokens=stage.probes.every_tokens,
+        journal=stage.journal,
     )
 
 
@@ -345,6 +364,9 @@ def _warnings(
                 if book in first and not repeats(genome):
                     told.append(f"book '{book}' is used twice: in {first[book]} and in {stage.name}")
                 first.setdefault(book, stage.name)
+    for index, stage in enumerate(stages):
+        if index and stage.journal_replay_frac and not any(earlier.journal for earlier in stages[:index]):
+            told.append(f"{stage.name} replays journals, and no stage before it keeps one: earlier packs stand in")
     bound = sorted({licence for stage in stages for licence in stage.licences.values() if restricts(licence)})
     if bound:
         told.append(f"licences that restrict what may be done with the model's text: {', '.join(bound)}")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from ontogeny.core.schema_apparatus import Arm, Experiment, Probes
-from ontogeny.core.schema_learning import ModelSpec, Part, Positive, Role, Span, Trunk, one_of
+from ontogeny.core.schema_learning import Frac, ModelSpec, Part, Positive, Role, Span, Trunk, one_of
 
 TRUNK = "trunk"
 STAGE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
@@ -77,20 +77,75 @@ class Scenes(Part):
     """How many scenes are put into a stage's books, and of what kinds."""
 
     every_tokens: Positive = Field(description="one scene about every so many tokens of book text", examples=[2000])
-    kinds: list[Literal["conflict", "gap"]] = Field(
+    kinds: list[Literal["conflict", "gap", "contradiction", "bridge", "mismatch", "dialogue"]] = Field(
         min_length=1,
-        description="conflict: authored, from the stage folder's scenes.yaml; gap: made from the book's own paragraphs",
-        examples=[["conflict", "gap"]],
+        description="conflict and mismatch: authored, from the stage folder's scenes.yaml; gap, contradiction, bridge, "
+        "mismatch and dialogue: made of the stage's own books, in turn as they are listed",
+        examples=[["conflict", "gap"], ["conflict", "gap", "contradiction", "bridge", "mismatch", "dialogue"]],
     )
+    rhythm: Literal["interleaved", "spaced", "massed"] = Field(
+        "interleaved",
+        description="interleaved: evenly, kinds in turn; spaced: evenly, kind after kind; massed: four at neighbouring "
+        "paragraphs, then a longer pause",
+        examples=["massed"],
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Scenes:
+        if len(set(self.kinds)) < len(self.kinds):
+            raise ValueError("each kind once")
+        return self
+
+
+Weight = Annotated[float, Field(ge=0, le=100)]
 
 
 class LoopLoss(Part):
-    """Weights of a scene's spans in the trunk's loss."""
+    """How the trunk learns from scenes: weights of the spans, two terms beside cross-entropy, attempts of its own."""
 
-    repair: Annotated[float, Field(ge=0, le=100)] = Field(1.0, description="weight of the repair", examples=[2.0])
-    attempt: Annotated[float, Field(ge=0, le=100)] = Field(
+    question: Weight = Field(1.0, description="weight of the question's cross-entropy", examples=[1.0])
+    attempt: Weight = Field(
         0.0, description="weight of the (wrong) attempt; 0: it is read, and not imitated", examples=[0.0]
     )
+    objection: Weight = Field(1.0, description="weight of the objection's cross-entropy", examples=[1.0])
+    repair: Weight = Field(1.0, description="weight of the repair's cross-entropy", examples=[2.0])
+    margin: Weight = Field(
+        0.0,
+        description="weight of the margin: in its scene the repair is to be likelier, a token, than the attempt",
+        examples=[0.5],
+    )
+    coherence: Weight = Field(
+        0.0,
+        description="weight of coherence: a repair is to be told by its scene from the repair of another scene",
+        examples=[0.1],
+    )
+    own_attempts_frac: Frac = Field(
+        0.0,
+        description="share of the stage's attempts that the model writes itself, on entering the stage",
+        examples=[0.25],
+    )
+
+
+class Journal(Part):
+    """The stage's hard transitions from sentence to sentence are kept; those of earlier stages are replayed."""
+
+    replay_frac: Frac = Field(
+        0.0,
+        description="rows of the journals of earlier stages read again, as a share of the stage's packs",
+        examples=[0.02],
+    )
+    rewrite: bool = Field(
+        False,
+        description="what is read again comes as scenes: those that the roles play at hard places and that are accepted, "
+        "then the hard transitions themselves as questions; false: as the paragraphs they are",
+        examples=[True],
+    )
+
+    @model_validator(mode="after")
+    def _rows_to_rewrite(self) -> Journal:
+        if self.rewrite and not self.replay_frac:
+            raise ValueError("rewrite: true needs a replay_frac above 0, the room that scenes are read in")
+        return self
 
 
 class Gate(Part):
@@ -151,7 +206,14 @@ class Stage(Part):
         examples=[{"every_tokens": 2000, "kinds": ["conflict", "gap"]}],
     )
     loop_loss: LoopLoss = Field(
-        LoopLoss(), description="weights of a scene's spans in the trunk's loss", examples=[{"repair": 2.0}]
+        LoopLoss(),
+        description="how the trunk learns from scenes: weights of spans, margin, coherence, attempts of its own",
+        examples=[{"repair": 2.0, "margin": 0.5}],
+    )
+    journal: Journal | None = Field(
+        None,
+        description="a journal of the stage's hard transitions, and how much of earlier ones is replayed; or null",
+        examples=[{"replay_frac": 0.02}],
     )
     probes: Probes = Field(
         Probes(), description="what is measured after the stage", examples=[{"battery": ["bits_per_byte"]}]

@@ -63,7 +63,8 @@ def _told_stage(stage: dict[str, Any]) -> list[str]:
         told.insert(0, f"from {stage['use']}")
     if stage["scenes"]:
         scenes = stage["scenes"]
-        told.append(f"{' and '.join(scenes['kinds'])} scenes every {counted(scenes['every_tokens'])} tokens")
+        rhythm = "" if scenes["rhythm"] == "interleaved" else f", {scenes['rhythm']}"
+        told.append(f"{_told_kinds(scenes['kinds'])} scenes every {counted(scenes['every_tokens'])} tokens{rhythm}")
     else:
         told.append("no scenes")
     if stage["gate"]:
@@ -72,6 +73,10 @@ def _told_stage(stage: dict[str, Any]) -> list[str]:
     sizes = [book["bytes"] for book in books]
     known = f", {counted(sum(size or 0 for size in sizes))} bytes" if books and None not in sizes else ""
     return [*told, f"{len(books)} book{'' if len(books) == 1 else 's'}{known}"]
+
+
+def _told_kinds(kinds: list[str]) -> str:
+    return " and ".join([", ".join(kinds[:-1]), kinds[-1]] if len(kinds) > 1 else kinds)
 
 
 def _told_book(book: dict[str, Any], language: str) -> str:

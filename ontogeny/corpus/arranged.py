@@ -7,6 +7,7 @@ in order. Both as in `reading`, but for scenes named by (stage, number in scenes
 from __future__ import annotations
 
 import random
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,12 +46,13 @@ def units_of(stage: int, entry: Mapping[str, Any], scenes: Sequence[Mapping[str,
         steps: list[Step] = []
         begun = passage[0]
         for start, end in iterate_paragraphs(book.text, *passage):
-            scene = scenes[placed] if placed < len(scenes) else None
-            if scene is None or (scene["book"], scene["offset"]) != (book.record.id, start):
-                continue
-            steps += _steps(book, ranges, begun, start, None)
-            steps.append(Step(_within(book, ranges, start, end), (stage, placed)))
-            begun, placed = end, placed + 1
+            while placed < len(scenes) and _stands_at(scenes[placed], book, start):
+                before = scenes[placed].get("before", False)
+                steps += _steps(book, ranges, begun, start, None)
+                steps.append(Step(() if before else _within(book, ranges, start, end), (stage, placed)))
+                begun, placed = start if before else end, placed + 1
+                if not before:
+                    break
         steps += _steps(book, ranges, begun, passage[1], None)
         units.append(tuple(steps))
     if placed < len(scenes):
@@ -60,28 +62,44 @@ def units_of(stage: int, entry: Mapping[str, Any], scenes: Sequence[Mapping[str,
     return units
 
 
+def _stands_at(scene: Mapping[str, Any], book: OpenBook, start: int) -> bool:
+    return (scene["book"], scene["offset"]) == (book.record.id, start)
+
+
 def _passages_read(
     entry: Mapping[str, Any], shelf: Shelf
 ) -> Iterator[tuple[OpenBook, tuple[int, int], list[tuple[int, int]]]]:
-    """(book, passage, ranges of it that were read) in the order read; a passage read twice comes twice."""
-    declared = [[(start, end) for start, end in book["training"]] for book in entry["books"]]
+    """(book, passage, ranges of it that were read) in the order read; a passage read twice comes twice, and one that
+    was moved into scenes as a whole comes with none."""
+    training = [[(start, end) for start, end in book["training"]] for book in entry["books"]]
+    moved = [[(start, end) for start, end, _ in book["moved"]] for book in entry["books"]]
+    declared = [sorted(two) for two in ([*a, *b] for a, b in zip(training, moved, strict=True))]
     turns = entry["turns"] or [(number, 0, ranges[-1][1]) for number, ranges in enumerate(declared) if ranges]
     met: tuple[int, int] | None = None
     gathered: list[tuple[int, int]] = []
+    taken = 0
     book = None
     for number, start, end in clipped(turns, declared):
         opened = shelf.open(entry["books"][number]["id"])
         for passage in opened.passages_in(start, end):
             here = (passage.start, passage.end)
             piece = (max(start, passage.start), min(end, passage.end))
-            if book is not None and (book.index, met) == (opened.index, here) and gathered[-1][1] <= piece[0]:
-                gathered.append(piece)
+            read = [] if _is_moved(start, end, moved[number]) else [piece]
+            if book is not None and (book.index, met) == (opened.index, here) and taken <= piece[0]:
+                gathered += read
+                taken = piece[1]
                 continue
             if book is not None and met is not None:
                 yield book, met, gathered
-            book, met, gathered = opened, here, [piece]
+            book, met, gathered, taken = opened, here, read, piece[1]
     if book is not None and met is not None:
         yield book, met, gathered
+
+
+def _is_moved(start: int, end: int, moved: Sequence[tuple[int, int]]) -> bool:
+    """Whether a range lies in one that was moved into a scene; `moved` in order."""
+    at = bisect_right(moved, (start, end)) - 1
+    return any(first <= start and end <= last for first, last in moved[max(0, at) : at + 2])
 
 
 def _within(book: OpenBook, ranges: Iterable[tuple[int, int]], start: int, end: int) -> tuple[Range, ...]:

@@ -61,14 +61,16 @@ def raw_digests(library: Library, book_ids: Sequence[str]) -> dict[str, str]:
 
 def text_bytes(entry: LibraryEntry, root: Path) -> int:
     """UTF-8 bytes of a book before it is cleaned, for an estimate: of a plain file its size, else of what is read."""
+    size = _plain_bytes(entry, root)
+    return size if size > FEW_CHARS else len(read_source(entry, root).text.encode("utf-8"))
+
+
+def _plain_bytes(entry: LibraryEntry, root: Path) -> int:
+    """The size of a plain file; 0 of any other source."""
     scheme, _, rest = entry.source.partition(":")
     path = (root / rest).resolve()
     inside = scheme == "file" and "#" not in rest and path.is_relative_to(root.resolve())
-    if inside and path.suffix in (".txt", ".md") and path.is_file():
-        size = path.stat().st_size
-        if size > FEW_CHARS:
-            return size
-    return len(read_source(entry, root).text.encode("utf-8"))
+    return path.stat().st_size if inside and path.suffix in (".txt", ".md") and path.is_file() else 0
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def stored_books(
             tasks.append(_Making(entry, library.root, skipped, raw_sha256, store.folder, key))
         keys[book_id] = key
     faults: list[Fault] = []
-    sizes = sum(task.entry.bytes or USUAL_BYTES for task in tasks)
+    sizes = sum(task.entry.bytes or _plain_bytes(task.entry, task.root) or USUAL_BYTES for task in tasks)
     for done, (index, found) in enumerate(workers.each(_make_book, tasks, sizes)):
         faults += found
         progress(f"book {tasks[index].entry.id}", done, len(tasks))
@@ -197,6 +199,7 @@ class _Encoding:
     book: Path
     tokens: Path
     tokenizer: Path
+    fingerprint: str
     store: Path
 
 
@@ -206,7 +209,7 @@ def stored_tokens(
     """The folder of every book's ids; those that are not there yet are made. Raises: CorpusError, naming the book."""
     folders = {book_id: store.tokens(key, fingerprint) for book_id, key in keys.items()}
     tasks = [
-        _Encoding(book_id, store.book(keys[book_id]), folder, tokenizer, store.folder)
+        _Encoding(book_id, store.book(keys[book_id]), folder, tokenizer, fingerprint, store.folder)
         for folder, book_id in {folder: book_id for book_id, folder in folders.items()}.items()
         if not folder.is_dir()
     ]
@@ -222,7 +225,7 @@ def stored_tokens(
 
 def _encode_book(task: _Encoding) -> list[Fault]:
     """In a worker: the ids of a book's passages into the store; returns its faults."""
-    encoder = _encoder(task.tokenizer)
+    encoder = encoder_of(task.tokenizer, task.fingerprint)
     text = (task.book / "book.txt").read_bytes().decode("utf-8")
     passages, _ = read_passages(task.book)
     pieces: list[np.ndarray] = []
@@ -245,5 +248,6 @@ def _encode_book(task: _Encoding) -> list[Fault]:
 
 
 @lru_cache(maxsize=1)
-def _encoder(folder: Path) -> Encoder:
+def encoder_of(folder: Path, fingerprint: str) -> Encoder:
+    """A process's encoder of a tokenizer, with the words it knows by now."""
     return make_encoder(folder)

@@ -21,6 +21,7 @@ from ontogeny.corpus.lines import split_paragraph_lines
 from ontogeny.corpus.pages import cut_pages
 from ontogeny.corpus.structure import Paragraph, count_kinds, cut_empty_illustrations, make_paragraphs, mark_brackets
 
+_BLANKS = " \t\xa0\u3000\r"
 _NEWLINES = re.compile(r"\r\n?|[\u2028\u2029\x85\x0b]")
 _FORM_FEED = re.compile(r"(?<![ \t])[ \t]*+\x0c")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufeff\u200b\u2060]")
@@ -94,8 +95,10 @@ def _characters(text: str, cuts: Cuts) -> str:
 
 
 def _without_line_ends(text: str) -> str:
-    """A text with no space at the end of a line."""
-    return "\n".join([line.rstrip(" \t\xa0\u3000\r") for line in text.split("\n")])
+    """A text with no space at the end of a line; the same one where none is."""
+    if not text.endswith(tuple(_BLANKS)) and not any(blank + "\n" in text for blank in _BLANKS):
+        return text
+    return "\n".join([line.rstrip(_BLANKS) for line in text.split("\n")])
 
 
 def _markdown(blocks: list[Block], cuts: Cuts) -> list[Block]:

@@ -13,16 +13,24 @@ from ontogeny.core.positions import shown
 from ontogeny.corpus.layout import PHASES
 from ontogeny.corpus.lived import CHOICES, MEND, order_of, read_choices
 from ontogeny.corpus.rows import Corpus
+from ontogeny.corpus.sealed import Sealed
 
 CONSUMED = "consumed.bin"
 RECORD = np.dtype([("pass", "<u4"), ("phase", "<u4"), ("step", "<u4"), ("row", "<u4"), ("digest", "V32")])
 PHASE_CODES = {phase: code for code, phase in enumerate(PHASES)}
 
 
-def declared_records(corpus: Corpus, stage_index: int, pass_: int, order: Sequence[str] | None = None) -> np.ndarray:
+def declared_records(
+    corpus: Corpus,
+    stage_index: int,
+    pass_: int,
+    order: Sequence[str] | None = None,
+    sealed: Sealed | None = None,
+) -> np.ndarray:
     """The records that a whole pass of a stage must leave, in order: books, replay, roles.
 
-    `order`: the books of a self-chosen stage as they were chosen; without it, as they are declared."""
+    `order`: the books of a self-chosen stage as they were chosen; without it, as they are declared. `sealed`: what the
+    stage's weights decided; a stage with sealed rows needs it."""
     records = []
     for phase in PHASES:
         fed = [
@@ -34,15 +42,15 @@ def declared_records(corpus: Corpus, stage_index: int, pass_: int, order: Sequen
         if fed:
             part["row"] = np.concatenate([np.arange(rows.start, rows.stop) for rows in fed])
             part["step"] = np.repeat(np.arange(len(fed)), [len(rows) for rows in fed])
-        digests = np.frombuffer(b"".join(corpus.phase_digests(stage_index, phase)), dtype="V32")
+        digests = np.frombuffer(b"".join(corpus.phase_digests(stage_index, phase, sealed)), dtype="V32")
         part["digest"] = digests[part["row"]]
         records.append(part)
     return np.concatenate(records)
 
 
 def verify_consumed(corpus: Corpus, stage_plan: Any, folder: Path, pass_: int) -> list[Fault]:
-    """The first place where a stage folder's consumed.bin differs from the declared order, or from the order that a
-    self-chosen stage sealed; or nothing."""
+    """The first place where a stage folder's consumed.bin differs from the declared order, or from what the stage
+    sealed; or nothing. Raises: RunError for sealed files that are not as they were sealed."""
     index = stage_plan if isinstance(stage_plan, int) else stage_plan.index
     order = None
     if runs := corpus.book_packs(index):
@@ -66,7 +74,7 @@ def verify_consumed(corpus: Corpus, stage_plan: Any, folder: Path, pass_: int) -
         ]
     raw = path.read_bytes()
     found = np.frombuffer(raw[: len(raw) - len(raw) % RECORD.itemsize], dtype=RECORD)
-    declared = declared_records(corpus, index, pass_, order)
+    declared = declared_records(corpus, index, pass_, order, Sealed(folder, corpus, index))
     common = min(len(found), len(declared))
     wrong = np.flatnonzero(found[:common].view("V48") != declared[:common].view("V48"))
     if len(wrong):

@@ -82,6 +82,7 @@ _STRAY_SIGNS = (
     "match the data",
     "dashed line",
 )
+_STRAY_WORDS = (*(sign for sign in _STRAY_SIGNS if sign != "interchanged to"), "interchanged")
 _BOX = re.compile(r"^\s*(?:\+[-—=+]{3,}|\|)")
 MAX_NOTE_BLOCKS, MAX_BRACKET_BLOCKS = 80, 200
 _HEADING_LIKE = re.compile(r"^[^a-zа-яё]{3,80}$")
@@ -150,11 +151,16 @@ def cut_notes(lowered: str, blocks: list[Block], cuts: Cuts) -> list[Block]:
         stop = index
         if _opens_note(blocks[index]):
             stop = _end_of_note(blocks, index, roomy)
-        elif stray and len(blocks[index].lines) < 12 and _STRAY_NOTE.search(blocks[index].text):
+        elif stray and len(blocks[index].lines) < 12 and _is_stray_note(blocks[index].text):
             stop = index + 1
         doomed += range(index, stop)
         index = max(stop, index + 1)
     return cuts.drop("transcriber_note", blocks, doomed)
+
+
+def _is_stray_note(text: str) -> bool:
+    lowered = text.lower()
+    return any(map(lowered.__contains__, _STRAY_WORDS)) and bool(_STRAY_NOTE.search(text))
 
 
 def _opens_note(block: Block) -> bool:

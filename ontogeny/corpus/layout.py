@@ -17,6 +17,7 @@ NO_TARGET = 255
 MAX_ROLES = 30
 PASSAGE, SCENE = 0, 1
 PHASES = ("books", "replay", "roles")
+WEIGHTED_SPANS = ("question", "attempt", "objection", "repair")  # of loop_loss
 SEGMENT = np.dtype(
     [
         ("pack", "<u4"),
@@ -40,8 +41,8 @@ def trunk_weights(loop_loss: dict[str, float]) -> np.ndarray:
     """Weight of each code in the trunk's loss, float32[256]: loop_loss by span, 1 elsewhere, 0 for no target."""
     weights = np.ones(256, dtype=np.float32)
     spans = np.arange(256) % 8
-    for span in ("attempt", "repair"):
-        weights[spans == SPANS.index(span)] = loop_loss[span]
+    for span, weight in loop_loss.items():
+        weights[spans == SPANS.index(span)] = weight
     weights[NO_TARGET] = 0.0
     return weights
 

@@ -23,7 +23,8 @@ _CODE = re.compile(
     r"|[\w)\]]\s*\{\s*$|[)\]=]\s*;\s*$|=\s*[\w.]+;\s*$|^\s*[\w.]+\s*=\s*[\w.]+\(.*\)$"
 )
 _MATH = re.compile(r"^\s*(?:\\\[|\$\$|\\begin\{)")
-_CODE_SIGN = re.compile(r"[`~\\${}(;#<>]|^\s*(?:import|from) \w", re.MULTILINE)
+_CODE_SIGNS = "`~\\${}(;#<>"
+_IMPORT = re.compile(r"^\s*(?:import|from) \w", re.MULTILINE)
 _CODE_STARTS = (
     ">>> ",
     "$ ",
@@ -57,14 +58,19 @@ class Measure:
 
     def free(self, lines: list[str], width: int) -> int:
         """Breaks that nothing forced: the next line's first word would have fitted within `width`."""
-        return sum(len(line) + 1 + len(following.split(maxsplit=1)[0]) <= width for line, following in pairwise(lines))
+        rooms = [width - len(line) for line in lines[:-1]]
+        return sum(
+            [room > 1 and len(line.split(None, 1)[0]) < room for room, line in zip(rooms, lines[1:], strict=True)]
+        )
 
 
 def measure(lines: list[str]) -> Measure:
     """A block's measure."""
     rest = lines[1:]
-    small = sum(line.lstrip(_OPENING)[:1].islower() for line in rest)
-    return Measure(len(lines), max(map(len, lines)), small, len({len(line) - len(line.lstrip()) for line in rest}) <= 1)
+    small = sum([line.lstrip(_OPENING)[:1].islower() for line in rest])
+    bare = list(map(str.lstrip, rest))
+    even = bare == rest or len({len(line) - len(left) for line, left in zip(rest, bare, strict=True)}) <= 1
+    return Measure(len(lines), max(map(len, lines)), small, even)
 
 
 def surely_wrapped(lines: list[str]) -> bool:
@@ -75,11 +81,11 @@ def surely_wrapped(lines: list[str]) -> bool:
         return False
     if found.count == 2:
         return found.small == 1 and len(lines[0]) >= MIN_WRAP_CHARS - 5
+    if found.small >= 0.7 * (found.count - 1) and sum(map(len, lines)) >= 26 * found.count:
+        return True
     allowed = max(1, MAX_FREE_BREAKS_FRAC * (found.count - 1))
     wide = found.width >= MIN_WRAP_CHARS and found.small >= 0.5 * (found.count - 1)
-    if wide and found.free(lines, found.width) <= allowed:
-        return True
-    return found.small >= 0.7 * (found.count - 1) and sum(map(len, lines)) >= 26 * found.count
+    return wide and found.free(lines, found.width) <= allowed
 
 
 def likely_wrapped(lines: list[str], wrap_chars: int) -> bool:
@@ -97,7 +103,7 @@ def kept_kind(lines: list[str]) -> str | None:
         columns = sum(bool(_COLUMNS.search(line.strip())) for line in lines)
         if columns >= max(2, 0.3 * count) or (columns and count <= 3):
             return "table" if count > 1 else None
-    if _CODE_SIGN.search(text):
+    if any(map(text.__contains__, _CODE_SIGNS)) or (("import " in text or "from " in text) and _IMPORT.search(text)):
         if lines[0].lstrip().startswith(("```", "~~~")):
             return "code"
         if ("\\" in text or "$$" in text) and any(_MATH.match(line) for line in lines):
@@ -163,8 +169,9 @@ def join_items(lines: list[str], kind: str) -> list[str]:
 
 def join_lines(lines: list[str]) -> str:
     """A hard-wrapped block as one line: a space for each break, none after a hyphen or a dash within words."""
-    if not any(line.endswith(("-", "—")) for line in lines[:-1]):
-        return " ".join([line.strip() for line in lines])
+    whole = "\n".join(lines)
+    if "-\n" not in whole and "—\n" not in whole:
+        return " ".join(map(str.strip, lines))
     joined = [lines[0].strip()]
     for line, following in pairwise(lines):
         bare = following.strip()

@@ -19,6 +19,7 @@ from ontogeny.core.positions import shown
 from ontogeny.corpus.layout import root_name
 from ontogeny.corpus.phases import epochs_of
 from ontogeny.corpus.rows import Corpus
+from ontogeny.corpus.sealed import Sealed
 
 CHOICES = "sealed/choices.json"
 MEND = "bring the file back from a copy; without it the order that was lived cannot be proven"
@@ -79,17 +80,30 @@ def _gain(entry: Mapping[str, float], now: Mapping[str, float], book: str) -> st
     return f"whose surprise fell most: {entry[book]:.6f} - {now[book]:.6f} nats"
 
 
-def lived_root(corpus: Corpus, stage_index: int, folder: Path) -> str | None:
-    """The order root of the books as a self-chosen stage read them; None for a stage read as declared.
+def lived_roots(corpus: Corpus, stage_index: int, folder: Path) -> dict[str, str]:
+    """The order root of each phase of which a stage's weights decided something; nothing of a stage read as declared.
 
-    Computes: chain_root("<stage>/books", [SHA-256 of choices.json, digests of the packs in the chosen order, each
-    epoch])."""
+    Computes: chain_root("<stage>/<phase>", [SHA-256 of each file sealed for the phase, digests of the rows as fed]).
+    A self-chosen stage's packs come in the chosen order, each epoch."""
+    sealed, entry = Sealed(folder, corpus, stage_index), corpus.manifest["stages"][stage_index]
+    roots = {}
+    if corpus.book_packs(stage_index) or sealed.attempts:
+        roots["books"] = chain_root(root_name(entry["name"], "books"), _books(corpus, stage_index, sealed))
+    for phase, decided in (("replay", sealed.replay_rows), ("roles", sealed.attempts)):
+        if decided:
+            digests = [*sealed.digests(phase), *corpus.phase_digests(stage_index, phase, sealed)]
+            roots[phase] = chain_root(root_name(entry["name"], phase), digests)
+    return roots
+
+
+def _books(corpus: Corpus, stage_index: int, sealed: Sealed) -> list[bytes]:
+    """What is hashed of a stage's books: the files sealed for them, then each row as fed."""
+    fed = list(corpus.phase_digests(stage_index, "books", sealed))
+    files = sealed.digests("books")
     runs = corpus.book_packs(stage_index)
-    if not runs:
-        return None
-    choices, _ = read_choices(folder, list(runs))
-    shard = corpus.shard(stage_index)
-    packs = [first + at for first, count in (runs[book] for book in order_of(choices)) for at in range(count)]
-    digests = [shard.digests[pack].tobytes() for pack in packs] * epochs_of(shard.entry["span"])
-    sealed = bytes.fromhex(file_sha256(Path(folder) / CHOICES))
-    return chain_root(root_name(shard.entry["name"], "books"), [sealed, *digests])
+    if runs:
+        choices, _ = read_choices(sealed.folder, list(runs))
+        packs = [first + at for first, count in (runs[book] for book in order_of(choices)) for at in range(count)]
+        files = [bytes.fromhex(file_sha256(sealed.folder / CHOICES)), *files]
+        fed = [fed[pack] for pack in packs] * epochs_of(corpus.manifest["stages"][stage_index]["span"])
+    return files + fed

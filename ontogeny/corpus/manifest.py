@@ -16,7 +16,7 @@ from ontogeny.corpus.heldout import HeldOut
 from ontogeny.corpus.items.shape import Item
 from ontogeny.corpus.layout import PHASES, VERSION, role_weights, root_name, trunk_weights
 from ontogeny.corpus.passages import SPLITS
-from ontogeny.corpus.phases import epochs_of, replay_list, role_steps, steps_of, steps_of_books
+from ontogeny.corpus.phases import epochs_of, replay_list, role_steps, sealed_rows, steps_of, steps_of_books
 from ontogeny.corpus.reading import StageReading, loop_loss_of
 from ontogeny.corpus.rows import Corpus
 from ontogeny.corpus.shelf import BookRecord, as_manifest
@@ -93,10 +93,10 @@ def stage_entry(
     unread: list[list[list[int]]],
     folder: Path,
     earlier: list[dict],
-    replays: int | None = None,
+    replays: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """One stage of the manifest, roots apart; `earlier` are the entries of the stages before it, `replays` how many
-    packs of them are read again where that does not follow from the stage's own."""
+    packs of them are read again, and how many sealed rows, where that does not follow from the stage's own."""
     warnings = list(reading.warnings)
     entry = {
         "name": stage.name,
@@ -138,6 +138,7 @@ def packed_facts(stage: Any, plan: Any, reading: StageReading) -> dict[str, Any]
         "utilisation": round(reading.tokens / capacity, 4) if capacity else 0.0,
         "bytes": reading.bytes,
         "scenes": dict(sorted(reading.scenes.items())),
+        "scene_places": [list(place) for place in reading.scene_places],
     }
 
 
@@ -148,7 +149,7 @@ def phases_of(
     folder: Path,
     earlier: list[dict],
     warnings: list[str],
-    replays: int | None = None,
+    replays: tuple[int, int] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """The lists of a stage's phases, roots apart; `replays` as in `stage_entry`."""
     epochs = epochs_of([stage.span.unit, stage.span.amount])
@@ -200,10 +201,12 @@ def replay_phase(
     packs: int,
     earlier: list[dict],
     warnings: list[str],
-    replays: int | None = None,
+    replays: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
-    """Rows of earlier stages that a stage reads again: `replays` of them, or its replay_frac of its own packs."""
-    wanted = int(stage.replay_frac * packs + 1e-9) if replays is None else replays
+    """Rows of earlier stages that a stage reads again: `replays` (declared packs, sealed rows), or its replay_frac and
+    its journal's of its own packs. Tokens count each sealed row as full, for nobody knows it yet."""
+    wanted = int(stage.replay_frac * packs + 1e-9) if replays is None else replays[0]
+    sealed = sealed_rows(stage.journal_replay_frac, packs, len(earlier)) if replays is None else replays[1]
     read = [entry["phases"]["books"] for entry in earlier]
     there = [min(entry["packs"], books["rows"]) for entry, books in zip(earlier, read, strict=True)]
     chosen = [
@@ -218,7 +221,10 @@ def replay_phase(
         if mine:
             codes = _codes(folder / entry["name"] / "codes.bin", plan.context_tokens)[mine]
             tokens += int((trunk_weights(entry["loop_loss"])[codes] > 0).sum())
-    return {"rows": len(chosen), "steps": steps_of(len(chosen), stage.batch_packs), "tokens": tokens, "list": chosen}
+    rows = len(chosen) + sealed
+    tokens += sealed * (plan.context_tokens - 1)
+    counted = {"rows": rows, "steps": steps_of(rows, stage.batch_packs), "tokens": tokens}
+    return counted | {"list": chosen, **({"sealed_rows": sealed} if sealed else {})}
 
 
 def roles_phase(

@@ -13,7 +13,7 @@ _MARK = re.compile(
     r"|[IVXLCDM]{1,8})\]"
 )
 _MARK_SIGNS = ("[P", "[p", "[С", "[с", "[S")
-_BRACED = re.compile(r"(?<![\w^_$\\}])\{([0-9]{1,4}|[ivxlc]{1,7})\}(?![\w^_$])")
+_BRACED = re.compile(r"\{(?<![\w^_$\\}]\{)([0-9]{1,4}|[ivxlc]{1,7})\}(?![\w^_$])")
 _ALONE = re.compile(
     r"[ \t]*+(?:(?P<named>(?:page|pg\.?|p\.|seite|стр\.?|страница) ?)"
     r"|[-–—=*~\[({<]{1,2} ?)?+(?P<number>[0-9]{1,4}|[ivxlcdm]{1,7})"
@@ -24,7 +24,8 @@ _NUMBERED = re.compile(r"[ \t]*+(?:(?P<left>[0-9]{1,4})\s+(?P<head>\S.*)|(?P<hea
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}
 _OPEN_END = re.compile(r"[\w,;-]$")
 _LINE_END_HYPHEN = re.compile("[-\u00ad\u00ac]\n")
-_MARGIN = " \t\x0c"
+_DIGITS = frozenset("0123456789")
+_BEFORE_HEAD = _DIGITS | set(" \t\x0c")
 _REST_OF_WORD = re.compile(r"[-\u00ad\u00ac]\n[ \t]*+([^\W\d_]\w*+)([^\w\s]*+)([ \t]++)?")
 _WORD_END = re.compile(r"\w++\Z")
 MAX_WORD_CHARS, FEW_WORDS = 40, 32
@@ -101,8 +102,9 @@ def _page_numbers(lines: list[str]) -> list[int]:
 
     Numbers of sections and notes count up as well, but never stand in mid-sentence."""
     found: list[tuple[int, int, bool]] = []  # line, number, sure
-    for index, line in enumerate(lines):
-        if 0 < len(line) < 40 and (match := _ALONE.match(line)):
+    short = [index for index, line in enumerate(lines) if 0 < len(line) < 40]
+    for index in short:
+        if match := _ALONE.match(lines[index]):
             number = match["number"]
             if not number.isascii():  # to a pattern that does not mind case, ı is an i
                 continue
@@ -157,8 +159,9 @@ def _running_heads(lines: list[str], numbers: list[int]) -> set[int]:
 def _numbered_heads(lines: list[str]) -> set[int]:
     """`12 THE TITLE`, `THE TITLE 13`: the same words with numbers that rise."""
     groups: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for index, line in enumerate(lines):
-        if not 4 < len(line) <= MAX_HEAD_CHARS or not (line[-1].isdigit() or line[0].isdigit() or line[0] in _MARGIN):
+    ends = [index for index, line in enumerate(lines) if line and (line[-1] in _DIGITS or line[0] in _BEFORE_HEAD)]
+    for index in ends:
+        if not 4 < len(line := lines[index]) <= MAX_HEAD_CHARS:
             continue
         found = _NUMBERED.match(line.lstrip("\x0c"))
         head = norm(found["head"] or found["head2"]) if found else ""

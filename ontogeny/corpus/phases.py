@@ -41,13 +41,20 @@ def rows_of_book_step(
     raise IndexError(f"step {step} is past the books that are chosen")
 
 
-def replay_list(seed: int, stage: str, wanted: int, earlier_packs: list[int]) -> list[list[int]]:
+def sealed_rows(replay_frac: float, packs: int, stage_index: int) -> int:
+    """Rows of a stage's replay that are made of the journals of the stages before it; a life's first stage has none."""
+    return round(replay_frac * packs) if stage_index else 0
+
+
+def replay_list(
+    seed: int, stage: str, wanted: int, earlier_packs: list[int], purpose: str = "replay"
+) -> list[list[int]]:
     """[stage, pack] of the `wanted` earlier packs a stage replays, in sampled order.
 
-    Without replacement, at most all there are."""
+    Without replacement, at most all there are. `purpose`: what they are drawn for, so that two draws differ."""
     places = sum(earlier_packs)
     count = min(wanted, places)
-    rng = random.Random(seed_of(seed, stage, "replay"))
+    rng = random.Random(seed_of(seed, stage, purpose))
     chosen = []
     for place in rng.sample(range(places), count):
         index = 0

@@ -1,228 +1,144 @@
-"""Where a stage's scenes go: by their triggers, and at the declared pace.
-
-Pure in (seed, the stage's name and material, its books' fingerprints, the tokenizer): a survey of the
-stage's text finds the triggers and the pace; then, in reading order, each scene is put after a paragraph."""
+"""Which scene follows which paragraph: the survey's places, as a stage is read."""
 
 from __future__ import annotations
 
-import hashlib
-import random
-import re
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from typing import Any
 
-from ontogeny.core.hashes import seed_of
+from ontogeny.corpus.bridging import APART_PACKS, Bridges, find_crossings
+from ontogeny.corpus.made import MADE, Maker, Placed, Spot
 from ontogeny.corpus.shelf import OpenBook
-from ontogeny.scenes.gap import linking_sentences, make_gap_scene, split_sentences
-from ontogeny.scenes.shape import Scene, render
+from ontogeny.corpus.survey import Pace, Placement, Slot, survey
+from ontogeny.corpus.triggers import Reading
+from ontogeny.scenes.shape import Scene
 
-HELD_OUT_SCENES = 4  # one authored scene in so many is never in training
-GAP_SCENE_CHARS = 500
-POOL_SIZE = 200
-PATIENCE_PARAGRAPHS = 4  # how long a gap scene waits for a paragraph that shares a pack with it
-SURVEY_MARGIN = 0.95  # triggers this near the estimated end of reading are not relied on
-Place = tuple[int, int]  # (which book of the stage, counting its sections through; start of a paragraph)
-Reading = Callable[[], Iterator[tuple[int, OpenBook, list[int]]]]  # book of the stage, its text, passages: as read
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A scene, and what it takes out of the book (characters of the cleaned book), if anything."""
-
-    scene: Scene
-    removed: tuple[int, int] | None
-    matched: bool
-
-
-@dataclass
-class Placement:
-    """What the survey decided: scenes at paragraphs, scenes due at a pace, and slots for gap scenes."""
-
-    matched: dict[Place, Scene] = field(default_factory=dict)
-    paced: list[tuple[float, Scene | None]] = field(default_factory=list)  # (characters read, scene; None is a gap)
-    warnings: list[str] = field(default_factory=list)
-
-
-def split_authored(scenes: Sequence[Scene]) -> tuple[list[Scene], list[Scene]]:
-    """(training, held out): the quarter with the least SHA-256 of their ids is held out."""
-    ranked = sorted(scenes, key=lambda scene: hashlib.sha256(scene.id.encode()).digest())
-    count = (len(ranked) + HELD_OUT_SCENES // 2) // HELD_OUT_SCENES
-    held = {scene.id for scene in ranked[:count]}
-    return [scene for scene in scenes if scene.id not in held], [scene for scene in scenes if scene.id in held]
-
-
-def matches(scene: Scene, text: str) -> bool:
-    """Whether a paragraph (or a passage) holds what triggers a scene."""
-    if "phrase" in scene.trigger:
-        return scene.trigger["phrase"].casefold() in text.casefold()
-    return "pattern" in scene.trigger and re.search(scene.trigger["pattern"], text) is not None
-
-
-def survey(
-    reading: Reading,
-    authored: list[Scene],
-    *,
-    seed: int,
-    stage: str,
-    every_tokens: int,
-    with_gaps: bool,
-    tokens: int | None,
-    chars_per_token: float,
-) -> Placement:
-    """Decides where authored scenes go and how often gap scenes come. `tokens`: of the span, or None for all."""
-    rng = random.Random(seed_of(seed, stage, "scenes"))
-    total = sum(book.passages[i].end - book.passages[i].start for _, book, indices in reading() for i in indices)
-    scene_tokens = (
-        sum(len(piece.text) for scene in authored for piece in render(scene)) / len(authored)
-        if authored
-        else GAP_SCENE_CHARS
-    ) / chars_per_token
-    extent = float(total)
-    if tokens is not None:
-        extent = min(extent, tokens * chars_per_token * every_tokens / (every_tokens + scene_tokens))
-    due = max(1, round(extent / chars_per_token / every_tokens))
-    placement = Placement()
-    chosen = list(authored)
-    rng.shuffle(chosen)
-    found = _find_triggers(reading, chosen, extent * SURVEY_MARGIN)
-    chosen.sort(key=lambda scene: scene.id not in found)  # those whose trigger is there come first
-    matched = min(due, len(found))
-    room = matched + ((due - matched + 1) // 2 if with_gaps else due - matched)  # gap scenes keep half of what is left
-    if len(chosen) > room:
-        placement.warnings.append(
-            f"{len(chosen) - room} of {len(chosen)} authored scenes find no room: "
-            f"one scene every {every_tokens} tokens of book text makes {due}"
-        )
-        chosen = chosen[:room]
-    placement.matched = {found[scene.id][0]: scene for scene in chosen if scene.id in found}
-    at = [found[scene.id][1] for scene in chosen if scene.id in found]
-    loose = [scene for scene in chosen if scene.id not in found]
-    if loose:
-        placement.warnings.append(
-            f"no paragraph of the stage triggers {', '.join(scene.id for scene in loose)}: placed at the declared pace"
-        )
-    slots = _slots(due, extent, at)
-    step = len(slots) / max(1, len(loose))
-    by_slot = {int(step * (i + 0.5)): scene for i, scene in enumerate(loose)}
-    placement.paced = [(slot, by_slot.get(i)) for i, slot in enumerate(slots) if with_gaps or i in by_slot]
-    return placement
-
-
-def _slots(due: int, extent: float, taken: list[float]) -> list[float]:
-    """Evenly spaced places for `due` scenes, less the ones nearest to where a scene is already."""
-    slots = [(i + 0.5) * extent / due for i in range(due)]
-    for place in taken:
-        slots.remove(min(slots, key=lambda slot: abs(slot - place)))
-    return slots
-
-
-def _find_triggers(reading: Reading, scenes: list[Scene], limit: float) -> dict[str, tuple[Place, float]]:
-    """For each scene the first paragraph that triggers it and triggers no earlier scene: (place, characters before)."""
-    waiting, found, read = list(scenes), {}, 0
-    for number, book, indices in reading():
-        for index in indices:
-            if not waiting or read > limit:
-                return found
-            passage = book.passages[index]
-            closes = index in book.last_of_chapter
-            whole = book.text[passage.start : passage.end]
-            near = [scene for scene in waiting if ("after" in scene.trigger and closes) or matches(scene, whole)]
-            paragraphs = list(book.paragraphs(passage)) if near else []
-            for start, end in paragraphs:
-                for scene in near:
-                    last = end == passage.end and closes and "after" in scene.trigger
-                    if last or matches(scene, book.text[start:end]):
-                        found[scene.id] = ((number, start), float(read + end - passage.start))
-                        waiting.remove(scene)
-                        near.remove(scene)
-                        break
-            read += passage.end - passage.start
-    return found
+PATIENCE_PARAGRAPHS = 4  # how long a made scene waits for a paragraph that bears it and shares a pack with it
+BRIDGE_PATIENCE = 2  # times as long: few paragraphs bear a bridge
+MIN_PARAGRAPH_CHARS = 60
+PARAGRAPH_FRAC = 0.6  # of a pack: a paragraph that a made scene may follow
+DIALOGUE_FRAC = 0.8  # of a pack: a dialogue scene
 
 
 class Placer:
     """Walks a stage's paragraphs in reading order and says which scene follows each."""
 
-    def __init__(
-        self,
-        placement: Placement,
-        *,
-        seed: int,
-        stage: str,
-        language: str,
-        max_paragraph_chars: int,
-        open_books: int = 1,
-    ):
-        self.placement = placement
-        self.queue = sorted(placement.paced, key=lambda slot: slot[0])
-        self.seed, self.stage, self.language = seed, stage, language
-        self.max_paragraph_chars = max_paragraph_chars
+    def __init__(self, placement: Placement, maker: Maker):
+        self.placement, self.maker = placement, maker
+        self.queue = list(placement.slots)
+        self.patience_chars = PATIENCE_PARAGRAPHS * maker.max_paragraph_chars
         self.read = 0
-        self.gaps = 0
-        self.open_books = open_books  # so many are read in turns: their sentences are kept
-        self._pools: OrderedDict[int, list[tuple[int, str]]] = OrderedDict()
+        self.first_due = 0  # what had been read when the slot at the head was first looked at
+        self.begun = False
 
-    def after(self, number: int, book: OpenBook, passage_index: int, start: int, end: int) -> Placed | None:
-        """The scene that follows the paragraph [start, end) of the stage's book `number`, or None."""
+    def before(self) -> Iterator[Placed]:
+        """The authored mismatch scenes still due that stand before the next paragraph, where the dialogue begins."""
+        if self.read < self.placement.boundary:
+            return
+        for slot in list(self.queue):
+            if slot.scene is not None and slot.scene.kind == "mismatch":
+                self._take(slot)
+                yield Placed(slot.scene, None, False, 0, before=True)
+
+    def after(
+        self, number: int, book: OpenBook, index: int, paragraphs: Sequence[tuple[int, int]], at: int
+    ) -> Placed | None:
+        """The scene that follows, or stands for, paragraph `at` of a passage of the stage's book `number`, or None."""
+        start, end = paragraphs[at]
+        passed = self.read
         self.read += end - start
         scene = self.placement.matched.get((number, start))
         if scene is not None:
             return Placed(scene, None, True)
-        if not self.queue or self.queue[0][0] > self.read or end - start < 60:
+        if not self.queue or self.queue[0].at > self.read:
             return None
-        scene = self.queue[0][1]
-        placed = Placed(scene, None, False) if scene else self._gap(number, book, passage_index, start, end)
+        slot = self.queue[0]
+        if not self.begun:
+            self.begun, self.first_due = True, passed
+        long = end - start >= MIN_PARAGRAPH_CHARS
+        if slot.scene is not None:
+            placed = Placed(slot.scene, None, False) if long else None
+        else:
+            read = passed - (start - paragraphs[0][0])
+            spot = Spot(number, book, index, paragraphs, at, read, self.read - slot.at < self.patience_chars)
+            placed = self._made(spot, slot.kinds, long)
         if placed is not None:
-            self.queue.pop(0)
+            self._take(slot)
+            self.read += sum(last - first for first, last in paragraphs[at + 1 : at + placed.paragraphs])
         return placed
+
+    def _made(self, spot: Spot, kinds: Sequence[str], long: bool) -> Placed | None:
+        """A scene of the kind that is due, or, once patience has run out, of the next that the paragraph bears."""
+        until = self.first_due + self.patience_chars * (BRIDGE_PATIENCE if kinds[0] == "bridge" else 1)
+        passed = spot.read + spot.start - spot.paragraphs[0][0]
+        waits = passed < until and self._can(kinds[0], spot, passed, until)
+        for kind in kinds[:1] if waits else kinds:
+            if not self._can(kind, spot, passed, until) or (not long and kind != "dialogue"):
+                continue
+            placed = self.maker.make(kind, spot)
+            if placed is not None:
+                return placed
+        return None
+
+    def _can(self, kind: str, spot: Spot, passed: int, until: float) -> bool:
+        """Whether a kind may stand here, and may be hoped for before patience runs out."""
+        if kind == "mismatch":
+            return passed < self.placement.boundary
+        if kind == "dialogue":
+            return passed >= self.placement.boundary and bool(self.maker.cast_of(spot.book))
+        return kind != "bridge" or self.maker.aim(spot, max(until, passed + 1))
+
+    def _take(self, slot: Slot) -> None:
+        self.queue.remove(slot)
+        self.begun = False
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the survey warns of, and which kinds no paragraph bore."""
+        due = dict.fromkeys(slot.kinds[0] for slot in self.placement.slots if slot.kinds and slot.at <= self.read)
+        none = [kind for kind in due if not self.maker.counts[kind]]
+        return self.placement.warnings + [f"no {kind} scene: no paragraph of the stage bears one" for kind in none]
 
     @property
     def left_over(self) -> int:
         """Scenes that were due in what was read and found no paragraph."""
-        return sum(slot <= self.read for slot, _ in self.queue)
+        return sum(slot.at <= self.read for slot in self.queue)
 
-    def _gap(self, number: int, book: OpenBook, passage_index: int, start: int, end: int) -> Placed | None:
-        paragraph = book.text[start:end]
-        patient = self.read - self.queue[0][0] < PATIENCE_PARAGRAPHS * self.max_paragraph_chars
-        if (patient and end - start > self.max_paragraph_chars) or not linking_sentences(paragraph, self.language):
-            return None
-        key = f"{seed_of(self.seed, self.stage, 'scenes')}|{number}|{book.record.fingerprint}|{start}"
-        rng = random.Random(key)
-        pool = [text for index, text in self._sentences(number, book) if index != passage_index]
-        gap = make_gap_scene(
-            paragraph,
-            rng.sample(pool, min(POOL_SIZE, len(pool))),
-            language=self.language,
-            scene_id=f"gap-{self.stage}-{self.gaps + 1}",
-            field=book.record.field,
-            level=book.record.level,
-            rng=rng,
-        )
-        if gap is None:
-            return None
-        self.gaps += 1
-        return Placed(gap.scene, (start + gap.start, start + gap.end), True)
 
-    def _sentences(self, number: int, book: OpenBook) -> list[tuple[int, str]]:
-        """(passage, sentence) of the book's linking sentences, or of any where those are too few."""
-        if number not in self._pools:
-            linking: list[tuple[int, str]] = []
-            for index, passage in book.training():
-                for start, end in book.paragraphs(passage):
-                    linking += [
-                        (index, sentence.text)
-                        for _, sentence, _ in linking_sentences(book.text[start:end], self.language)
-                    ]
-            if len({index for index, _ in linking}) < 3:
-                linking = [
-                    (index, sentence.text)
-                    for index, passage in book.training()
-                    for start, end in book.paragraphs(passage)
-                    for sentence in split_sentences(book.text[start:end])
-                ]
-            self._pools[number] = linking
-            while len(self._pools) > self.open_books:
-                self._pools.popitem(last=False)
-        self._pools.move_to_end(number)
-        return self._pools[number]
+def make_placer(
+    stage: Any,
+    plan: Any,
+    reading: Reading,
+    open_book: Callable[[int], OpenBook],
+    section_of: Sequence[int],
+    authored: Sequence[Scene],
+    dialogues: frozenset[int],
+    chars_per_token: float,
+) -> Placer:
+    """Surveys a stage. `section_of`: of each of its books; `dialogues`: those whose form is dialogue.
+
+    Raises: LibraryError as `survey`."""
+    scenes, placement = stage.scenes, Placement()
+    made = [kind for kind in scenes.kinds if kind in MADE] if scenes else []
+    if scenes is not None:
+        tokens = stage.span.amount if stage.span.unit == "tokens" else None
+        chosen = stage.reading == "self_chosen"
+        pace = Pace(scenes.every_tokens, scenes.kinds, made, scenes.rhythm, tokens, chars_per_token, dialogues, chosen)
+        placement = survey(reading, authored, pace, seed=plan.seed, stage=stage.name)
+    pack_chars = plan.context_tokens * chars_per_token
+    max_paragraph_chars = max(240, int(PARAGRAPH_FRAC * pack_chars))
+    bridges = None
+    if "bridge" in made:
+        crossings = find_crossings(reading, section_of, plan.language, apart_chars=APART_PACKS * pack_chars)
+        bridges = Bridges(crossings, open_book, plan.language, max_paragraph_chars)
+    maker = Maker(
+        seed=plan.seed,
+        stage=stage.name,
+        language=plan.language,
+        cast=plan.roles,
+        max_paragraph_chars=max_paragraph_chars,
+        max_dialogue_chars=int(DIALOGUE_FRAC * pack_chars),
+        bridges=bridges,
+        occupied=placement.matched,
+        open_books=len(stage.sections) if stage.reading == "interleaved" else 1,
+    )
+    return Placer(placement, maker)

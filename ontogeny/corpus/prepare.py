@@ -14,7 +14,8 @@ from ontogeny.core.errors import CorpusError, DiskError, Fault, OntogenyError
 from ontogeny.core.hashes import file_sha256, sha256_hex
 from ontogeny.core.library import Library
 from ontogeny.core.positions import shown
-from ontogeny.corpus.books import Progress, raw_digests, stored_books, stored_tokens
+from ontogeny.corpus.authored import authored_scenes, scenes_path
+from ontogeny.corpus.books import Progress, encoder_of, raw_digests, stored_books, stored_tokens
 from ontogeny.corpus.general import GENERAL, general_passages
 from ontogeny.corpus.heldout import HeldOut, held_out_of, mark_contaminated, unread_of
 from ontogeny.corpus.items.all import general_items, stage_items
@@ -22,21 +23,18 @@ from ontogeny.corpus.items.definitions import FILE as DEFINITIONS
 from ontogeny.corpus.items.definitions import load_definitions
 from ontogeny.corpus.items.seen import mark_seen
 from ontogeny.corpus.items.shape import Item, Material
-from ontogeny.corpus.layout import MAX_ROLES, VERSION, write_json_lines
+from ontogeny.corpus.layout import VERSION, write_json_lines
 from ontogeny.corpus.manifest import stage_entry, write_manifest
-from ontogeny.corpus.place import split_authored
-from ontogeny.corpus.reading import StageReading, StageWriter, check_speakers, loop_loss_of
+from ontogeny.corpus.reading import StageReading, StageWriter, loop_loss_of
 from ontogeny.corpus.repack import arm_of_corpus, write_repacked
 from ontogeny.corpus.rows import Corpus
 from ontogeny.corpus.shelf import Shelf, book_path
 from ontogeny.corpus.store import Store, code_version, is_worth_keeping, link_or_copy, read_tokens
 from ontogeny.corpus.vocabulary import make_encoder, sample_of, tokenizer_fingerprint, train_tokenizer
 from ontogeny.corpus.workers import Workers
-from ontogeny.scenes.conflict import load_scenes
-from ontogeny.scenes.gap import CAST, has_gaps
-from ontogeny.scenes.language import TABLES
 from ontogeny.scenes.shape import Scene
 
+DIALOGUE_FORM = "dialogue"
 SPELT_BYTES_PER_TOKEN = 1.25  # 1 where each byte is a token of its own
 COUNTED_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -136,7 +134,8 @@ def _declared_hash(plan: Any, library: Library, digests: Mapping[str, str], toke
             path = scenes_path(stage, library)
             scenes = {
                 "every_tokens": stage.scenes.every_tokens,
-                "kinds": sorted(stage.scenes.kinds),
+                "kinds": list(stage.scenes.kinds),
+                "rhythm": stage.scenes.rhythm,
                 "file": file_sha256(path) if path.is_file() else None,
             }
         asked = definitions_path(stage, plan, library)
@@ -151,6 +150,7 @@ def _declared_hash(plan: Any, library: Library, digests: Mapping[str, str], toke
                 "roles": roles,
                 "loop_loss": loop_loss_of(stage),
                 "replay_frac": stage.replay_frac,
+                **({"journal_replay_frac": stage.journal_replay_frac} if stage.journal_replay_frac else {}),
                 "batch_packs": stage.batch_packs,
                 **({"definitions": file_sha256(asked)} if asked else {}),  # no pack's, but items stand in the corpus
             }
@@ -176,11 +176,6 @@ def _declared_hash(plan: Any, library: Library, digests: Mapping[str, str], toke
 def book_ids_of(plan: Any) -> list[str]:
     """The books of a plan, each once, in the order of their first use."""
     return list(dict.fromkeys(book_id for stage in plan.stages for _, books in stage.sections for book_id in books))
-
-
-def scenes_path(stage: Any, library: Library) -> Path:
-    """Where a stage's authored scenes stand."""
-    return library.root / Path(stage.scenes.folder) / "scenes.yaml"
 
 
 def definitions_path(stage: Any, plan: Any, library: Library) -> Path | None:
@@ -209,7 +204,7 @@ class _Making:
             self.progress(f"packs of the arm {plan.arm['kind']}", 0, 1)
             write_repacked(folder, plan, declared, genome, self.workers)
             return
-        authored = _authored_scenes(plan, self.library)
+        authored = authored_scenes(plan, self.library)
         definitions = [_definitions(stage, plan, self.library) for stage in plan.stages]
         self.store.sweep()
         keys, records = stored_books(
@@ -265,7 +260,9 @@ class _Making:
 
     def _stages(self, folder: Path, shelf: Shelf, authored: dict[str, list[Scene]]) -> list[StageReading]:
         """Every stage read into its folder, each in a worker of its own."""
-        tasks = [(stage, self.plan, shelf.closed(), authored[stage.name], folder) for stage in self.plan.stages]
+        entries = self.library.entries
+        spoken = frozenset(record.id for record in shelf.records if entries[record.id].form == DIALOGUE_FORM)
+        tasks = [(stage, self.plan, shelf.closed(), authored[stage.name], folder, spoken) for stage in self.plan.stages]
         sizes = sum(record.bytes for record in shelf.records)
         found: dict[int, StageReading] = {}
         for done, (index, reading) in enumerate(self.workers.each(_write_stage, tasks, sizes)):
@@ -309,62 +306,16 @@ def _strange_scripts(stage: Any, shelf: Shelf) -> Iterator[str]:
             yield f"the tokenizer hardly knows the script of book '{book_id}': {rate:.2f} bytes a token"
 
 
-def _write_stage(task: tuple[Any, Any, Shelf, list[Scene], Path]) -> StageReading:
-    """In a worker: one stage into its folder."""
-    stage, plan, shelf, authored, folder = task
-    return StageWriter(stage, plan, shelf, make_encoder(folder / "tokenizer"), authored, folder / stage.name).write()
-
-
-def _authored_scenes(plan: Any, library: Library) -> dict[str, tuple[list[Scene], list[Scene]]]:
-    """(training, held out) of each stage's authored scenes; all faults in one go."""
-    faults: list[Fault] = []
-    found: dict[str, tuple[list[Scene], list[Scene]]] = {}
-    if len(plan.roles) > MAX_ROLES:
-        faults.append(
-            Fault("a genome has too many roles.", "roles", str(len(plan.roles)), f"at most {MAX_ROLES}", "remove some")
-        )
-    for stage in plan.stages:
-        found[stage.name] = ([], [])
-        if stage.scenes is None:
-            continue
-        if "gap" in stage.scenes.kinds:
-            faults.extend(_gap_faults(stage, plan))
-        kinds = [kind for kind in stage.scenes.kinds if kind != "gap"]
-        if kinds:
-            try:
-                scenes = [s for s in load_scenes(scenes_path(stage, library), plan.language) if s.kind in kinds]
-            except OntogenyError as problem:
-                faults.extend(problem.faults)
-                continue
-            faults.extend(check_speakers(scenes, plan.roles, stage.name))
-            found[stage.name] = split_authored(scenes)
-    if faults:
-        raise CorpusError(faults)
-    return found
+def _write_stage(task: tuple[Any, Any, Shelf, list[Scene], Path, frozenset[str]]) -> StageReading:
+    """In a worker: one stage into its folder; the last of the task: the books whose form is dialogue."""
+    stage, plan, shelf, authored, folder, spoken = task
+    encoder = encoder_of(folder / "tokenizer", tokenizer_fingerprint(folder / "tokenizer"))
+    return StageWriter(stage, plan, shelf, encoder, authored, folder / stage.name, spoken).write()
 
 
 def _definitions(stage: Any, plan: Any, library: Library) -> list[dict[str, str]]:
     path = definitions_path(stage, plan, library)
     return load_definitions(path, plan.language) if path else []
-
-
-def _gap_faults(stage: Any, plan: Any) -> Iterator[Fault]:
-    if not has_gaps(plan.language):
-        yield Fault(
-            f"gap scenes do not exist in language '{plan.language}'.",
-            f"stages[{stage.index}].scenes.kinds",
-            "gap",
-            f"one of the languages {', '.join(TABLES)}",
-            "leave out `gap`, or add a language table",
-        )
-    if missing := [role for role in CAST if role not in plan.roles]:
-        yield Fault(
-            f"gap scenes of stage '{stage.name}' need roles the genome does not have.",
-            f"stages[{stage.index}].scenes.kinds",
-            f"no {', '.join(missing)}",
-            f"roles {', '.join(CAST)}",
-            "define them under `roles:`, or leave out `gap`",
-        )
 
 
 def _write_probe_material(folder: Path, passages: list[HeldOut], items: list[Item]) -> None:

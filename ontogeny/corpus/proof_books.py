@@ -9,15 +9,14 @@ from typing import Any
 
 from ontogeny.core.errors import Fault
 from ontogeny.core.positions import shown
-from ontogeny.corpus.arranged import own_repair
 from ontogeny.corpus.passages import hold_out
 from ontogeny.corpus.proof_arms import kind_of
+from ontogeny.corpus.proof_moved import bridge_faults, moved_fault
 from ontogeny.corpus.rows import Corpus
 from ontogeny.corpus.shard import Shard
 from ontogeny.corpus.shelf import OpenBook, Shelf
 from ontogeny.corpus.sums import MEND
 from ontogeny.corpus.turns import Turn, cut_turns, interleaved, joined
-from ontogeny.scenes.shape import led
 
 MANIFEST = "manifest.json"
 KINDS = ("training", "held_out", "moved", "unread")
@@ -64,15 +63,14 @@ class BooksProof:
                     )
             for start, end, scene_id in entry["moved"]:
                 record = read.get((entry["id"], (start, end)))
-                repair = (own_repair(record) if record else None) or ""
-                if book.text[start:end] != led(repair):
-                    yield Fault(
-                        "a moved span is not the repair of its scene.",
-                        f"{where}, characters {start} to {end} ({self.name}/scenes.jsonl)",
-                        repr(repair[:60]),
-                        repr(book.text[start:end][:60]),
-                        f"see scene '{scene_id}'; {MEND}",
-                    )
+                place = f"{where}, characters {start} to {end} ({self.name}/scenes.jsonl, scene '{scene_id}')"
+                if fault := moved_fault(book.text[start:end], record, place):
+                    yield fault
+        entries = {entry["id"]: entry for shard in self._shards() for entry in shard.entry["books"]}
+        for number, record in enumerate(self.shard.scenes, 1):
+            if "far" in record:
+                place = f"{self._place('scenes.jsonl', number)}, scene '{record['id']}'"
+                yield from bridge_faults(record, entries, self.shelf, place)
 
     def _shards(self) -> list[Shard]:
         """Where the scenes of the stage may stand: in its own files, or, in a shuffled life, in those of any."""

@@ -66,6 +66,7 @@ class PacksProof:
         if kind_of(self.corpus) not in ("shuffle", "sentence_shuffle"):  # whose order is that of the arm, proven there
             yield from self._order()
             yield from self._book_packs()
+            yield from self._bridges()
         yield from self._roots()
 
     def _where(self, what: str) -> str:
@@ -200,6 +201,38 @@ class PacksProof:
                 where = f"manifest.json, stage '{self.name}', book '{book}'"
                 yield Fault("a book does not fill its packs.", where, f"packs {got}", f"{[first, first + count]}", MEND)
             reached = first + count
+
+    def _bridges(self) -> Iterator[Fault]:
+        """No pack holds both ends of a bridge, its scene or its paragraph and the sentence of the other book."""
+        scenes = self.shard.scenes
+        if not any("far" in scene for scene in scenes):
+            return
+        segments = self.shard.segments()
+        packs, starts, ends, owners = (segments[name].astype(np.int64) for name in ("pack", "start", "end", "source"))
+        owners = np.where(segments["kind"] == PASSAGE, owners, -1 - owners)
+        order = np.argsort(owners, kind="stable")
+        moved: dict[str, list[int]] = {}
+        for number, scene in enumerate(scenes):
+            moved.setdefault(scene["book"], []).extend([number] if scene["removed"] else [])
+
+        grouped = owners[order]
+
+        def of(owner: int) -> np.ndarray:
+            return order[slice(*np.searchsorted(grouped, [owner, owner + 1]))]
+
+        for number, scene in enumerate(scenes):
+            if "far" not in scene:
+                continue
+            book, first, last = self.shelf.index[scene["far"]["book"]], scene["far"]["start"], scene["far"]["end"]
+            text = of(book)
+            there = set(packs[text][(starts[text] < last) & (ends[text] > first)].tolist())
+            for other in moved.get(scene["far"]["book"], ()):
+                if scenes[other]["removed"][0] < last and scenes[other]["removed"][1] > first:
+                    there |= set(packs[of(-1 - other)].tolist())
+            if both := there & {scene["pack"], *packs[of(-1 - number)].tolist()}:
+                where = self._where(f"stage '{self.name}', scene '{scene['id']}', {self._range([book, first, last])}")
+                expected = "the two in different packs"
+                yield Fault("both ends of a bridge stand in one pack.", where, f"pack {min(both)}", expected, MEND)
 
     def _roots(self) -> Iterator[Fault]:
         for phase in PHASES[1:]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice, pairwise
@@ -14,10 +15,20 @@ import numpy as np
 
 from ontogeny.core.errors import CorpusError, Fault
 from ontogeny.core.units import counted
-from ontogeny.corpus.layout import PASSAGE, SCENE, code_of, merge_ranges, trunk_weights, write_json_lines
+from ontogeny.corpus.authored import refuse_long_scenes
+from ontogeny.corpus.layout import (
+    PASSAGE,
+    SCENE,
+    WEIGHTED_SPANS,
+    code_of,
+    merge_ranges,
+    trunk_weights,
+    write_json_lines,
+)
+from ontogeny.corpus.made import Placed
 from ontogeny.corpus.pack import Packer, Part, RowWriter
 from ontogeny.corpus.passages import Passage
-from ontogeny.corpus.place import Placed, Placement, Placer, survey
+from ontogeny.corpus.place import Placer, make_placer
 from ontogeny.corpus.shelf import OpenBook, Shelf
 from ontogeny.corpus.turns import Turn, cut_turns, interleaved, joined
 from ontogeny.corpus.vocabulary import Encoder
@@ -25,7 +36,6 @@ from ontogeny.scenes.shape import Scene, render
 
 SURVEY_BOOKS, SURVEY_PASSAGES = 32, 4
 CHUNK_PASSAGES = 64
-PARAGRAPH_FRAC = 0.6  # of a pack: a paragraph that a gap scene may follow
 
 
 @dataclass
@@ -55,6 +65,7 @@ class StageReading:
     warnings: list[str]
     turns: list[list[int]]  # of an interleaved stage: [book of the stage, start, end], in the order read
     book_packs: dict[str, list[int]]  # of a self-chosen stage: book -> [first pack, packs]
+    scene_places: list[tuple[str, str, str, int]]  # (kind, book, title of the chapter, scenes), in the order read
 
 
 @dataclass
@@ -69,7 +80,17 @@ class _Step:
 class StageWriter:
     """Reads one stage into its folder. `write` is the whole of it."""
 
-    def __init__(self, stage: Any, plan: Any, shelf: Shelf, encoder: Encoder, authored: list[Scene], folder: Path):
+    def __init__(
+        self,
+        stage: Any,
+        plan: Any,
+        shelf: Shelf,
+        encoder: Encoder,
+        authored: list[Scene],
+        folder: Path,
+        dialogues: Collection[str] = (),
+    ):
+        self.dialogues = dialogues  # books whose form is dialogue
         self.stage, self.plan, self.shelf, self.encoder = stage, plan, shelf, encoder
         self.authored = authored
         self.folder = folder
@@ -85,25 +106,17 @@ class StageWriter:
         self.loss_tokens = self.bytes = 0
 
     def write(self) -> StageReading:
-        """Reads the stage's books into packs. Raises: CorpusError if the span asks for more than they hold."""
+        """Reads the stage's books into packs. Raises: CorpusError if the span asks for more than they hold,
+        LibraryError for an authored scene that cannot be placed."""
         self._check_books()
         self.open_packs()
-        context = self.plan.context_tokens
-        chars_per_token = self._chars_per_token()
-        placement = self._survey(chars_per_token)
-        placer = Placer(
-            placement,
-            seed=self.plan.seed,
-            stage=self.stage.name,
-            language=self.plan.language,
-            max_paragraph_chars=max(240, int(PARAGRAPH_FRAC * context * chars_per_token)),
-            open_books=len(self.sections) if self.stage.reading == "interleaved" else 1,
-        )
+        refuse_long_scenes(self.authored, self.plan.context_tokens, self.encoder)
+        placer = self._placer()
         for number, book, indices in self._reading():
             if self._done():
                 break
             self._read_turn(number, book, indices, placer)
-        return self.close_packs(placement.warnings, placer.left_over)
+        return self.close_packs(placer.warnings, placer.left_over)
 
     def open_packs(self) -> None:
         """Makes the folder and the packers that fill it."""
@@ -134,6 +147,7 @@ class StageWriter:
             warnings + self._warnings(left_over),
             joined(self.turns_read) if self.stage.reading == "interleaved" else [],
             self._book_packs(self.rows.rows),
+            self._scene_places(),
         )
 
     def _check_books(self) -> None:
@@ -202,19 +216,17 @@ class StageWriter:
             texts += [book.text[p.start : p.end] for p in book.passages[: 2 * SURVEY_PASSAGES]][:SURVEY_PASSAGES]
         return sum(map(len, texts)) / max(1, sum(len(ids) for ids in self.encoder.encode(texts)))
 
-    def _survey(self, chars_per_token: float) -> Placement:
-        scenes = self.stage.scenes
-        if scenes is None:
-            return Placement()
-        return survey(
+    def _placer(self) -> Placer:
+        section_of = [section for section, ids in enumerate(self.sections) for _ in ids]
+        return make_placer(
+            self.stage,
+            self.plan,
             self._reading,
+            lambda number: self.shelf.open(self.book_ids[number]),
+            section_of,
             self.authored,
-            seed=self.plan.seed,
-            stage=self.stage.name,
-            every_tokens=scenes.every_tokens,
-            with_gaps="gap" in scenes.kinds,
-            tokens=self.limit_tokens,
-            chars_per_token=chars_per_token,
+            frozenset(number for number, book_id in enumerate(self.book_ids) if book_id in self.dialogues),
+            self._chars_per_token(),
         )
 
     def _read_turn(self, number: int, book: OpenBook, indices: list[int], placer: Placer) -> None:
@@ -260,6 +272,15 @@ class StageWriter:
         reading.training = [tuple(r) for r in merge_ranges(reading.training)]
         return reading
 
+    def _scene_places(self) -> list[tuple[str, str, str, int]]:
+        """(kind, book, title of the chapter, scenes) of the scenes, in the order of the first of them."""
+        places: Counter[tuple[str, str, str]] = Counter()
+        for scene in self.scene_records:
+            chapters = self.shelf.records[self.shelf.index[scene["book"]]].chapters
+            at = bisect_right(chapters, scene["offset"], key=lambda chapter: chapter[1]) - 1
+            places[scene["kind"], scene["book"], str(chapters[at][0]) if at >= 0 else ""] += 1
+        return [(*place, count) for place, count in places.items()]
+
     def _book_packs(self, packs: int) -> dict[str, list[int]]:
         """Of a self-chosen stage, the run of packs that each book fills."""
         edges = [*self.first_packs.values(), packs]
@@ -273,21 +294,28 @@ class StageWriter:
     def _steps(self, number: int, book: OpenBook, index: int, placer: Placer) -> list[_Step]:
         """A passage as runs of text, cut where scenes follow a paragraph of it."""
         passage = book.passages[index]
-        steps, begun = [], passage.start
-        for start, end in book.paragraphs(passage):
-            placed = placer.after(number, book, index, start, end)
+        paragraphs = list(book.paragraphs(passage))
+        steps, begun, at = [], passage.start, 0
+
+        def text_up_to(end: int) -> list[_Step]:
+            return [_Step([(begun, end)], None, (begun, end))] if begun < end else []
+
+        while at < len(paragraphs):
+            start, end = paragraphs[at]
+            for placed in placer.before():
+                steps += [*text_up_to(start), _Step([], placed, (start, end))]
+                begun = start
+            placed = placer.after(number, book, index, paragraphs, at)
+            at += placed.paragraphs if placed else 1
             if placed is None:
                 continue
-            if begun < start:
-                steps.append(_Step([(begun, start)], None, (begun, start)))
-            ranges = [(start, end)]
+            steps += text_up_to(start)
+            begun = paragraphs[at - 1][1]
+            ranges = [(start, begun)]
             if placed.removed:
-                ranges = [(start, placed.removed[0]), (placed.removed[1], end)]
-            steps.append(_Step(ranges, placed, (start, end)))
-            begun = end
-        if begun < passage.end:
-            steps.append(_Step([(begun, passage.end)], None, (begun, passage.end)))
-        return steps
+                ranges = [(start, placed.removed[0]), (placed.removed[1], begun)]
+            steps.append(_Step([(s, e) for s, e in ranges if s < e], placed, (start, end)))
+        return [*steps, *text_up_to(passage.end)]
 
     def _add_step(self, step: _Step, book: OpenBook, coded: Iterator[np.ndarray], reading: BookReading) -> None:
         parts = []
@@ -319,6 +347,8 @@ class StageWriter:
                 "matched": step.placed.matched,
                 "language": scene.language,
                 "turns": [[turn.speaker, turn.span, turn.text] for turn in scene.turns],
+                **({"before": True} if step.placed.before else {}),
+                **step.placed.more,
             }
         )
         if step.placed.removed:
@@ -360,21 +390,4 @@ def training_of(book: OpenBook) -> list[Passage]:
 
 def loop_loss_of(stage: Any) -> dict[str, float]:
     """The weights of a stage's spans, as the manifest keeps them."""
-    return {"attempt": float(stage.loop_loss.attempt), "repair": float(stage.loop_loss.repair)}
-
-
-def check_speakers(scenes: Sequence[Scene], roles: Sequence[str], stage: str) -> list[Fault]:
-    """A fault for every speaker of a scene that no role of the genome plays."""
-    known = {"narrator", *roles}
-    return [
-        Fault(
-            f"scene '{scene.id}' of stage '{stage}' has a speaker nobody plays.",
-            f"scene {scene.id}",
-            repr(speaker),
-            f"narrator, or one of {', '.join(roles) or '(the genome has no roles)'}",
-            "define the role in the genome, or change the speaker",
-        )
-        for scene in scenes
-        for speaker in dict.fromkeys(turn.speaker for turn in scene.turns)
-        if speaker not in known
-    ]
+    return {span: float(getattr(stage.loop_loss, span)) for span in WEIGHTED_SPANS}

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,10 @@ from ontogeny.corpus.layout import SCENE, role_weights, row_digest
 from ontogeny.corpus.phases import dealt, rows_of_book_step
 from ontogeny.corpus.shard import Shard, read_manifest
 
-TRUNK = -1
+if TYPE_CHECKING:
+    from ontogeny.corpus.sealed import Sealed
+
+TRUNK, SEALED = -1, -2
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,15 @@ class Batch:
     ids_BT: np.ndarray
     weights_BT: np.ndarray
     group_B: np.ndarray
+    codes_BT: np.ndarray  # what each token is, uint8: see corpus/layout.py
 
 
 def slice_of_rank(batch: Batch, rank: int, ranks: int) -> Batch:
     """A rank's run of consecutive rows of the global batch, ceil(B / R) of them; the last ranks may have none."""
     share = -(-len(batch.rows_B) // ranks)
     mine = slice(rank * share, (rank + 1) * share)
-    return Batch(batch.step, batch.rows_B[mine], batch.ids_BT[mine], batch.weights_BT[mine], batch.group_B[mine])
+    parts = (batch.rows_B, batch.ids_BT, batch.weights_BT, batch.group_B, batch.codes_BT)
+    return Batch(batch.step, *(part[mine] for part in parts))
 
 
 class Corpus:
@@ -56,28 +61,45 @@ class Corpus:
         return self._phase(stage_index, phase)["steps"]
 
     def batches(
-        self, stage: Any, phase: str, first_step: int = 0, order: Sequence[str] | None = None
+        self,
+        stage: Any,
+        phase: str,
+        first_step: int = 0,
+        order: Sequence[str] | None = None,
+        sealed: Sealed | None = None,
     ) -> Iterator[Batch]:
         """The batches of a phase from `first_step` on, which costs no walking. `stage` is an index, or has one.
 
         `order`: for the books of a self-chosen stage, their ids as they were chosen; it may grow as they are read.
-        Without it they come in the declared order."""
+        Without it they come in the declared order. `sealed`: what the stage's weights decided; without it the packs
+        are those declared, and the sealed rows of the replay phase cannot be had."""
         index = stage if isinstance(stage, int) else stage.index
         for step in range(first_step, self.phase_steps(index, phase)):
-            yield self.batch(index, phase, step, order)
+            yield self.batch(index, phase, step, order, sealed)
 
-    def batch(self, stage_index: int, phase: str, step: int, order: Sequence[str] | None = None) -> Batch:
-        """One global batch."""
-        return self.batch_of(stage_index, phase, step, self.rows_of_step(stage_index, phase, step, order))
+    def batch(
+        self,
+        stage_index: int,
+        phase: str,
+        step: int,
+        order: Sequence[str] | None = None,
+        sealed: Sealed | None = None,
+    ) -> Batch:
+        """One global batch; `order` and `sealed` as in `batches`."""
+        return self.batch_of(stage_index, phase, step, self.rows_of_step(stage_index, phase, step, order), sealed)
 
-    def batch_of(self, stage_index: int, phase: str, step: int, rows: Sequence[int]) -> Batch:
+    def batch_of(
+        self, stage_index: int, phase: str, step: int, rows: Sequence[int], sealed: Sealed | None = None
+    ) -> Batch:
         """Rows of a phase list as a batch."""
         ids_BT = np.empty((len(rows), self.context_tokens), dtype=np.int32)
         weights_BT = np.empty((len(rows), self.context_tokens), dtype=np.float32)
+        codes_BT = np.empty((len(rows), self.context_tokens), dtype=np.uint8)
         group_B = np.empty(len(rows), dtype=np.int8)
         for at, row in enumerate(rows):
-            ids_BT[at], weights_BT[at], group_B[at] = self.row(stage_index, phase, row)
-        return Batch(step, np.asarray(rows, dtype=np.int32), ids_BT, weights_BT, group_B)
+            ids_BT[at], codes_BT[at], weight_of_code, group_B[at] = self.coded(stage_index, phase, row, sealed)
+            weights_BT[at] = weight_of_code[codes_BT[at]]
+        return Batch(step, np.asarray(rows, dtype=np.int32), ids_BT, weights_BT, group_B, codes_BT)
 
     def book_packs(self, stage_index: int) -> dict[str, list[int]]:
         """The run of packs [first, packs] of each book of a self-chosen stage, in declared order; else nothing."""
@@ -97,16 +119,35 @@ class Corpus:
         first = step * batch_packs
         return range(first, min(first + batch_packs, self.phase_rows(stage_index, phase)))
 
-    def row(self, stage_index: int, phase: str, row: int) -> tuple[np.ndarray, np.ndarray, int]:
-        """(ids_T, weights_T, group) of one row of a phase list."""
+    def row(
+        self, stage_index: int, phase: str, row: int, sealed: Sealed | None = None
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """(ids_T, weights_T, group) of one row of a phase list; `sealed` as in `batches`."""
+        ids_T, codes_T, weight_of_code, group = self.coded(stage_index, phase, row, sealed)
+        return ids_T, weight_of_code[codes_T], group
+
+    def coded(
+        self, stage_index: int, phase: str, row: int, sealed: Sealed | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """(ids_T, codes_T, weight of each code, group) of one row of a phase list; `sealed` as in `batches`."""
         stage, pack, role = self.locate(stage_index, phase, row)
         shard = self.shard(stage)
+        if role == SEALED:
+            assert sealed is not None, f"row {row} of the replay of stage {stage_index} is sealed: its files are needed"
+            ids_RT, codes_RT = sealed.replay_ids_RT, sealed.replay_codes_RT
+            assert ids_RT is not None and codes_RT is not None, f"stage {stage_index} has no sealed rows"
+            return ids_RT[pack].astype(np.int32), codes_RT[pack], shard.trunk_weights, TRUNK
         if role == TRUNK:
-            return shard.ids_RT[pack].astype(np.int32), shard.trunk_weights[shard.codes_RT[pack]], TRUNK
-        return shard.role_ids_RT[pack].astype(np.int32), role_weights(role)[shard.role_codes_RT[pack]], role
+            ids_T, codes_T, weight_of_code = shard.ids_RT[pack], shard.codes_RT[pack], shard.trunk_weights
+        else:
+            ids_T, codes_T, weight_of_code = shard.role_ids_RT[pack], shard.role_codes_RT[pack], role_weights(role)
+        ids_T = ids_T.astype(np.int32)
+        for first, ids in sealed.over(phase, pack) if sealed is not None else ():
+            ids_T[first : first + len(ids)] = ids
+        return ids_T, codes_T, weight_of_code, role
 
     def locate(self, stage_index: int, phase: str, row: int) -> tuple[int, int, int]:
-        """(stage, pack, role or TRUNK) behind a row of a phase list."""
+        """(stage, pack, role or TRUNK) behind a row of a phase list, or (stage, sealed row, SEALED)."""
         entry = self._phase(stage_index, phase)
         if not 0 <= row < entry["rows"]:
             raise IndexError(f"{phase} of stage {stage_index} has {entry['rows']} rows, not row {row}")
@@ -114,22 +155,26 @@ class Corpus:
             packs = self.manifest["stages"][stage_index]["packs"]
             return stage_index, (entry.get("first", 0) + row) % packs, TRUNK
         if phase == "replay":
-            return *entry["list"][row], TRUNK
+            declared = len(entry["list"])
+            return (*entry["list"][row], TRUNK) if row < declared else (stage_index, row - declared, SEALED)
         return stage_index, *self._role_row(stage_index, row)
 
-    def phase_digests(self, stage_index: int, phase: str) -> Iterator[bytes]:
-        """The digest of each row of a phase list, in declared order."""
+    def phase_digests(self, stage_index: int, phase: str, sealed: Sealed | None = None) -> Iterator[bytes]:
+        """The digest of each row of a phase list, in declared order: as fed with what is `sealed`, or, without it, as
+        declared, which sealed rows are not."""
         for row in range(self.phase_rows(stage_index, phase)):
             stage, pack, role = self.locate(stage_index, phase, row)
-            if role == TRUNK:
+            if role == TRUNK and not (sealed is not None and sealed.over(phase, pack)):
                 yield self.shard(stage).digests[pack].tobytes()
-            else:
-                ids, weights, _ = self.row(stage_index, phase, row)
+            elif role != SEALED or sealed is not None:
+                ids, weights, _ = self.row(stage_index, phase, row, sealed)
                 yield row_digest(ids, weights)
 
     def story_of(self, stage_index: int, phase: str, row: int) -> str:
         """A row of a phase list in words, for messages."""
         stage, pack, role = self.locate(stage_index, phase, row)
+        if role == SEALED:
+            return f"sealed row {pack} of stage '{self.shard(stage).entry['name']}' (told in its sealed/replay.json)"
         reader = "" if role == TRUNK else f", read as {self.role_names[role]}"
         return self.describe(stage, pack, "" if role == TRUNK else "role_") + reader
 

@@ -39,7 +39,7 @@ _TURN = re.compile(
     r"^(?:[—–]\s?[\w«\"„(¡¿]|(?P<caps>[A-ZА-ЯЁ][A-ZА-ЯЁ'’. -]{1,28})[.:]\s+\S"
     r"|(?P<name>[A-ZА-ЯЁ][\w'’]+(?: [A-ZА-ЯЁ][\w'’]+){0,2})(?P<mark>[.:])\s+\S)"
 )
-_NOT_NAMES = {
+NOT_SPEAKERS = {
     "note",
     "fig",
     "figure",
@@ -269,7 +269,7 @@ def _name_speech(paragraphs: list[Paragraph]) -> None:
             name = (found["caps"] or found["name"] or "—").strip(" .").casefold()
             speakers[name] += 1
             named.append((paragraph, name))
-    known = {name for name, turns in speakers.items() if turns >= MIN_SPEAKER_TURNS and name not in _NOT_NAMES}
+    known = {name for name, turns in speakers.items() if turns >= MIN_SPEAKER_TURNS and name not in NOT_SPEAKERS}
     if len(known) >= 2 or "—" in known:
         for paragraph, name in named:
             if name in known:

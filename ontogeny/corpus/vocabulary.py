@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -17,13 +17,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from ontogeny.core.errors import CorpusError, Fault
 from ontogeny.core.hashes import file_sha256
 from ontogeny.core.positions import shown
+from ontogeny.corpus.byte_level import BYTE_OF, WordCoder, is_by_words
 
 END_OF_TEXT = "<|endoftext|>"
 TRAINING_BATCH = 1000
 SAMPLE_BYTES = 200_000_000
-_SHOWN = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]  # bytes that stand for themselves
-_OTHERS = [byte for byte in range(256) if byte not in _SHOWN]  # those that do not are shown as 256 and on
-BYTE_OF = {chr(byte): byte for byte in _SHOWN} | {chr(256 + n): byte for n, byte in enumerate(_OTHERS)}
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, out: Path, context_tokens: int = 0) -> str:
@@ -131,8 +129,15 @@ class Encoder:
         """The ids of each text, alone and without specials; decoding them gives the text back to the byte.
 
         Raises: CorpusError if it does not (a tokenizer that normalises what it reads)."""
-        encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        coded = [encoding.ids for encoding in encodings]
+        texts = list(texts)
+        found = self._by_words.encode(texts) if self._by_words else [None] * len(texts)
+        others = [text for text, ids in zip(texts, found, strict=True) if ids is None]
+        whole = iter(self._encode_whole(others, where) if others else ())
+        return [next(whole) if ids is None else ids for ids in found]
+
+    def _encode_whole(self, texts: list[str], where: str) -> list[np.ndarray]:
+        """The same by the library alone."""
+        coded = [one.ids for one in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
         for text, back in zip(texts, self._decoded(coded), strict=True):
             if text != back:
                 at = next(
@@ -156,9 +161,17 @@ class Encoder:
         return (b"".join(map(self._bytes_of.__getitem__, ids)).decode("utf-8", "replace") for ids in coded)
 
     @cached_property
+    def _described(self) -> dict[str, Any]:
+        return json.loads(self.tokenizer.to_str())
+
+    @cached_property
+    def _by_words(self) -> WordCoder | None:
+        return WordCoder(self.tokenizer, self._bytes_of) if is_by_words(self._described) else None
+
+    @cached_property
     def _bytes_of(self) -> list[bytes]:
         """The bytes of each token of a byte-level tokenizer; of another, nothing."""
-        decoder = json.loads(self.tokenizer.to_str())["decoder"]
+        decoder = self._described["decoder"]
         if decoder is None or decoder["type"] != "ByteLevel":
             return []
         tokens = self.tokenizer.get_vocab(with_added_tokens=True)

@@ -1,17 +1,20 @@
-"""Authored scenes: a tension in a field of knowledge and the way out of it, read from a stage's scenes.yaml."""
+"""Authored scenes: a tension in a field of knowledge and the way out of it, read from a stage's scenes.yaml.
+
+A conflict is a tension of its field; a mismatch breaks an expectation that the reading has built."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
+import regex
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ontogeny.core.errors import Fault, LibraryError
 from ontogeny.core.positions import Document, load_known_yaml, model_faults, shown
 from ontogeny.scenes.shape import SPANS, Scene, Turn
 
+AUTHORED = ("conflict", "mismatch")
 Words = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
@@ -26,16 +29,17 @@ class AuthoredTrigger(Part):
 
     phrase: Words | None = Field(None, description="words a paragraph holds, in any case")
     pattern: Words | None = Field(None, description="a regular expression a paragraph holds")
+    topic: Words | None = Field(None, description="a term that a paragraph, or the chapter around it, is about")
     after: Literal["chapter"] | None = Field(None, description="the end of a chapter")
 
     @model_validator(mode="after")
     def _one_key(self) -> AuthoredTrigger:
-        if sum(value is not None for value in (self.phrase, self.pattern, self.after)) != 1:
-            raise ValueError("exactly one of {phrase: ...}, {pattern: ...}, {after: chapter}")
+        if sum(value is not None for value in (self.phrase, self.pattern, self.topic, self.after)) != 1:
+            raise ValueError("exactly one of {phrase: ...}, {pattern: ...}, {topic: ...}, {after: chapter}")
         if self.pattern is not None:
             try:
-                re.compile(self.pattern)
-            except re.error as problem:
+                regex.compile(self.pattern)
+            except regex.error as problem:
                 raise ValueError(f"a regular expression that compiles ({problem})") from None
         return self
 
@@ -52,7 +56,7 @@ class AuthoredScene(Part):
     """One scene as its author wrote it."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-    kind: Annotated[str, Field(pattern=r"^[a-z]+$")]
+    kind: Literal["conflict", "mismatch"]
     field: Words
     level: Words
     trigger: AuthoredTrigger
@@ -70,7 +74,7 @@ class AuthoredScene(Part):
             raise ValueError("a foil that differs from resolution_expected")
         return self
 
-    def scene(self) -> Scene:
+    def scene(self, where: str = "") -> Scene:
         """The scene as the rest of the house knows it: outer blanks gone, a turn's lines joined."""
         turns = tuple(Turn(turn.speaker, turn.span, " ".join(turn.text.split())) for turn in self.turns)
         trigger = {key: value for key, value in self.trigger.model_dump().items() if value is not None}
@@ -85,9 +89,11 @@ class AuthoredScene(Part):
             " ".join(self.foil.split()),
             tuple(self.tags),
             self.language,
+            where,
         )
 
 
+assert set(AuthoredScene.model_fields["kind"].annotation.__args__) == set(AUTHORED)
 assert set(AuthoredTurn.model_fields["span"].annotation.__args__) == set(SPANS)
 
 
@@ -149,7 +155,7 @@ def _one(document: Document, index: int, value: object, faults: list[Fault]) -> 
         return None
     found, authored = model_faults(AuthoredScene, value, document, (index,))
     faults.extend(found)
-    return authored.scene() if authored is not None else None
+    return authored.scene(document.at((index,))) if authored is not None else None
 
 
 def _double_ids(document: Document, values: list) -> list[Fault]:

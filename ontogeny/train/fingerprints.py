@@ -7,7 +7,7 @@ from pathlib import Path
 from ontogeny.core.hashes import file_sha256
 
 FINGERPRINTS = "fingerprints.json"
-LIVED_ROOT = "order root of books"  # beside the files: the order in which a self-chosen stage was read
+LIVED_ROOT = "order root of "  # and a phase, beside the files: what was read there, which the weights decided
 LOG = "metrics.jsonl"  # it holds times, so that equal lives differ in it; its hash is told in events.jsonl
 
 

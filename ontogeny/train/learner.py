@@ -25,6 +25,9 @@ from ontogeny.core.cursor import Cursor
 from ontogeny.core.errors import Fault, RunError, TrainError
 from ontogeny.core.plan import Plan, StagePlan
 from ontogeny.core.run import RunDirectory
+from ontogeny.corpus.layout import NO_TARGET
+from ontogeny.corpus.tokens import line_end_tokens, token_bytes
+from ontogeny.train.loop_terms import LoopMicro, LoopTerms, count_spans, count_terms
 from ontogeny.train.losses import token_nats, weighted_loss
 from ontogeny.train.optimizer import GroupClippedAdamW
 from ontogeny.train.subject import Subject, roles_subject, trunk_digest, trunk_subject
@@ -42,15 +45,19 @@ class StepMetrics:
     text_bytes: float = 0.0
     lr: dict[str, float] = field(default_factory=dict)
     grad_norm: dict[str, float] = field(default_factory=dict)
+    loop_nats: dict[str, float] = field(default_factory=dict)  # of scenes: sums by term and by span
+    loop_counts: dict[str, int] = field(default_factory=dict)  # scenes of each term, tokens of each span
     fed: list[tuple[int, bytes]] = field(default_factory=list)  # row, SHA-256 of the ids and weights fed
+    read: list[tuple[int, np.ndarray]] = field(default_factory=list)  # row, nats_T; where a journal listens
     fault_row: int = -1  # a row whose loss is not finite
     stop: bool = False
 
     def add(self, other: StepMetrics) -> None:
         """Adds the sums of another step, or of another rank."""
-        for ours, theirs in ((self.nats, other.nats), (self.weight, other.weight)):
-            for name, value in theirs.items():
-                ours[name] = ours.get(name, 0.0) + value
+        for sums in ("nats", "weight", "loop_nats", "loop_counts"):
+            ours = getattr(self, sums)
+            for name, value in getattr(other, sums).items():
+                ours[name] = ours.get(name, 0) + value
         self.tokens += other.tokens
         self.text_bytes += other.text_bytes
 
@@ -61,6 +68,7 @@ class Micro:
 
     rows_B: np.ndarray
     ids_BT: np.ndarray
+    codes_BT: np.ndarray
     weights_BT: np.ndarray
     group_B: np.ndarray
     denominators_B: np.ndarray
@@ -73,14 +81,17 @@ class Learner:
         self.plan, self.corpus, self.run = plan, corpus, run
         self.rank, self.world = rank, world
         assert tuple(corpus.role_names) == plan.roles, f"roles packed as {corpus.role_names}, planned as {plan.roles}"
+        self.keeps_nats = False  # whether a step tells the surprise of each token
         self.engine: Any = None
         self.optimizer: GroupClippedAdamW | None = None
         self.subject: Subject | None = None
         self.entered: tuple[int, int, str] | None = None
         self._half = plan.genome.model.precision == "bf16"
         self._trunk_digest: str | None = None
+        self._terms: LoopTerms | None = None
         self.device = torch.device(get_accelerator().device_name(int(os.environ.get("LOCAL_RANK", "0"))))
         self.token_bytes_V = token_bytes(corpus.folder / "tokenizer")
+        self.line_end_V = line_end_tokens(corpus.folder / "tokenizer")
 
     def enter(self, cursor: Cursor, checkpoint: Path | None) -> None:
         """Builds the engine that the cursor's phase needs, unless it is awake, and loads what a checkpoint holds.
@@ -96,6 +107,7 @@ class Learner:
             self._build_engine(stage, kind)
             if self.subject.resume_from is not None:
                 self._load(self.subject.resume_from / kind)
+        self._terms = self._loop_terms(stage) if kind == "trunk" else None
         self.entered = (cursor.stage, cursor.pass_, kind)
         self._trunk_digest = trunk_digest(self.subject.stack) if self.subject.stack else None
 
@@ -108,7 +120,7 @@ class Learner:
         """Lets the engine go, with its memory."""
         if self.engine is not None:
             self.engine.destroy()
-        self.engine = self.optimizer = self.subject = self.entered = None
+        self.engine = self.optimizer = self.subject = self.entered = self._terms = None
         gc.collect()
         get_accelerator().empty_cache()
 
@@ -123,6 +135,12 @@ class Learner:
         self.optimizer = optimizer
         optimizer.partitioned = self.world > 1 and self.engine.zero_optimization()
         optimizer.awake = True
+
+    def _loop_terms(self, stage: StagePlan) -> LoopTerms | None:
+        if not (stage.loop_loss.margin or stage.loop_loss.coherence):
+            return None
+        tokens_at_once = self.plan.micro_batch_packs * self.plan.context_tokens
+        return LoopTerms(stage.loop_loss, self.corpus.shard(stage.index), self.line_end_V, tokens_at_once)
 
     def _config(self, stage: StagePlan, kind: str) -> dict[str, Any]:
         machine = self.plan.genome.machine
@@ -172,19 +190,22 @@ class Learner:
     @staticmethod
     def _padded(batch: Any, part: slice, denominators: dict[int, float]) -> Micro:
         rows_B, ids_BT, weights_BT = batch.rows_B[part], batch.ids_BT[part], batch.weights_BT[part]
-        group_B = batch.group_B[part]
+        codes_BT, group_B = batch.codes_BT[part], batch.group_B[part]
         if len(rows_B) == 0:  # an empty rank feeds a pack of weight 0
             rows_B, ids_BT = np.full(1, -1, np.int32), batch.ids_BT[:1]
+            codes_BT = np.full_like(batch.codes_BT[:1], NO_TARGET)
             weights_BT, group_B = np.zeros_like(batch.weights_BT[:1]), batch.group_B[:1]
         denominators_B = np.array([denominators[int(group)] or 1.0 for group in group_B], np.float32)
-        return Micro(rows_B, ids_BT, weights_BT, group_B, denominators_B)
+        return Micro(rows_B, ids_BT, codes_BT, weights_BT, group_B, denominators_B)
 
     def backward(self, batch: Any) -> StepMetrics:
-        """Forward and backward over this rank's slice; gradients are reduced with the last forward pass."""
+        """Forward and backward over this rank's slice, then over the contrast rows of its scenes; gradients are reduced
+        with the last forward pass."""
         metrics = StepMetrics()
         micros = list(self.micros(batch))
+        contrasts = self._terms.micros(batch, self.rank, self.world) if self._terms else []
         for number, micro in enumerate(micros):
-            self.engine.set_gradient_accumulation_boundary(number == len(micros) - 1)
+            self.engine.set_gradient_accumulation_boundary(number == len(micros) + len(contrasts) - 1)
             ids_BT = torch.from_numpy(np.ascontiguousarray(micro.ids_BT)).to(self.device, torch.long)
             weights_BT = torch.from_numpy(np.ascontiguousarray(micro.weights_BT)).to(self.device)
             denominators_B = torch.from_numpy(micro.denominators_B).to(self.device)
@@ -193,8 +214,29 @@ class Learner:
             loss = weighted_loss(nats_BT, weights_BT, denominators_B)
             self.engine.backward(loss * self.world, scale_wrt_gas=False)  # DeepSpeed averages over ranks
             self._count(metrics, micro, (nats_BT.detach() * weights_BT).sum(dim=1).double().cpu().numpy())
+            if self.entered[2] == "trunk":
+                self._look(metrics, micro, nats_BT.detach().cpu().numpy())
             metrics.fed += fed_rows(micro, ids_BT, weights_BT)
+        for number, micro in enumerate(contrasts, 1):
+            self.engine.set_gradient_accumulation_boundary(number == len(contrasts))
+            self._contrast(metrics, micro)
         return metrics
+
+    def _look(self, metrics: StepMetrics, micro: Micro, nats_BT: np.ndarray) -> None:
+        """Takes in what the spans of scenes cost, and, where a journal listens, every token."""
+        count_spans(metrics, nats_BT, micro.codes_BT)
+        if self.keeps_nats:
+            read = zip(micro.rows_B.tolist(), nats_BT, strict=True)
+            metrics.read += [(row, nats_T) for row, nats_T in read if row >= 0]
+
+    def _contrast(self, metrics: StepMetrics, micro: LoopMicro) -> None:
+        """Forward and backward over contrast rows of one forward pass."""
+        ids_BL = torch.from_numpy(micro.rows.ids_BL).to(self.device, torch.long)
+        self.subject.set_groups(np.full(len(ids_BL), -1), self.device)
+        nats_BL = token_nats(self.engine(input_ids=ids_BL, use_cache=False).logits, ids_BL)
+        loss, nats = self._terms.loss(nats_BL, micro)
+        self.engine.backward(loss * self.world, scale_wrt_gas=False)  # as in `backward`
+        count_terms(metrics, micro, nats)
 
     @torch.no_grad()
     def surprise(self, batch: Any) -> list[tuple[int, float]]:
@@ -309,18 +351,6 @@ class Learner:
                 if self.rank == 0:
                     state[name] = value.detach().to("cpu", copy=True)
         return state
-
-
-def token_bytes(tokenizer: Path) -> np.ndarray:
-    """UTF-8 bytes that each token stands for, float64[V]; specials stand for none."""
-    from tokenizers import Tokenizer
-
-    encoder = Tokenizer.from_file(str(tokenizer / "tokenizer.json"))
-    special = {index for index, token in encoder.get_added_tokens_decoder().items() if token.special}
-    lengths_V = np.zeros(encoder.get_vocab_size(), np.float64)
-    for text, index in encoder.get_vocab().items():
-        lengths_V[index] = 0 if index in special else len(text)  # byte-level vocabularies spell a byte as a character
-    return lengths_V
 
 
 def fed_rows(micro: Micro, ids_BT: torch.Tensor, weights_BT: torch.Tensor) -> list[tuple[int, bytes]]:

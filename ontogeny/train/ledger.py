@@ -1,7 +1,8 @@
 """The ledger: what a life writes while it walks, and how it comes back to a cursor after a kill.
 
 Rank 0 writes; every rank calls. A checkpoint is one folder, made aside and renamed:
-    checkpoints/<stage>.<pass>.<phase>.<step>/state.json, trunk/ (the trunk's engine), roles/ (the roles' engine)
+    checkpoints/<stage>.<pass>.<phase>.<step>/state.json, trunk/ (the trunk's engine), roles/ (the roles' engine),
+                                              journal.npz (what a journal may hold of the stage so far)
 In the roles phase trunk/ is hard-linked from the checkpoint before, so that it is stored once."""
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import errno
 import json
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import torch.distributed as dist
 
@@ -22,8 +25,12 @@ from ontogeny.core.hashes import file_sha256
 from ontogeny.core.plan import Plan
 from ontogeny.core.run import RunDirectory, disk_faults, publish_folder, remove_tree, truncate, write_json
 from ontogeny.core.units import bits_per_byte
+from ontogeny.corpus.journal import JOURNAL
 from ontogeny.train.fingerprints import FINGERPRINTS, LIVED_ROOT, LOG, fingerprints
+from ontogeny.train.journal import STATE as CANDIDATES
+from ontogeny.train.journal import Candidates, read_candidates, write_candidates
 from ontogeny.train.learner import Learner, StepMetrics
+from ontogeny.train.loop_terms import loop_line
 from ontogeny.train.snapshots import snapshots_of
 
 KEPT_CHECKPOINTS = 2
@@ -42,6 +49,7 @@ class Ledger:
         self._since = StepMetrics()
         self._fed: list[tuple[int, int, bytes]] = []
         self._fed_at = (0, 1, "books")
+        self.candidates = Candidates()  # of the stage's journal
         self._clock = time.monotonic()
 
     def folder(self, cursor: Cursor) -> Path:
@@ -64,6 +72,7 @@ class Ledger:
             self.run.require_machine(**self._machine())
             cursor, lengths = Cursor.from_dict(state["cursor"]), state["lengths"]
             self.tokens_seen = state["tokens_seen"]
+            self.candidates = read_candidates(checkpoint / CANDIDATES, self.rank)
             if cursor.phase_name == "measure" and (self.folder(cursor) / FINGERPRINTS).is_file():
                 decision = self.run.read_json(self.folder(cursor) / "gate.json")["decision"]
                 cursor = cursor if decision == "end" else cursor.after_stage(decision)
@@ -117,7 +126,7 @@ class Ledger:
             "tokens_per_s": sums.tokens / seconds if seconds > 0 else None,
             "time_s": round(time.time(), 3),
         }
-        self._append(cursor, line)
+        self._append(cursor, line | loop_line(sums))
 
     def light(self, cursor: Cursor, tokens_seen: int, scores: dict[str, float], seconds: float) -> None:
         """A line of metrics for light probes, measured at a step; the `seconds` they took count for no speed."""
@@ -137,8 +146,8 @@ class Ledger:
         if self.world == 1:
             return mine
         total = StepMetrics()
-        for one in self.gather([(mine.nats, mine.weight, mine.tokens, mine.text_bytes)]):
-            total.add(StepMetrics(nats=one[0], weight=one[1], tokens=one[2], text_bytes=one[3]))
+        for one in self.gather([replace(mine, lr={}, grad_norm={}, fed=[])]):
+            total.add(one)
         return total
 
     def save(self, learner: Learner, cursor: Cursor) -> None:
@@ -165,8 +174,11 @@ class Ledger:
             with whole_or_gone(aside):
                 learner.save(aside / kind, state)
         self._write_consumed(cursor, learner)
+        candidates = self.gather([self.candidates])
         if self.writer:
             with whole_or_gone(aside):
+                if any(part.count for part in candidates):
+                    write_candidates(aside / CANDIDATES, candidates)
                 if kind != "trunk" and before and (before / "trunk").is_dir() and carried:
                     link_tree(before / "trunk", aside / "trunk")
                 state["lengths"] = self._lengths()
@@ -204,7 +216,8 @@ class Ledger:
         if self.writer:
             with disk_faults(self.run.path):
                 self.folder(cursor).mkdir(parents=True, exist_ok=True)
-                (self.folder(cursor) / FINGERPRINTS).unlink(missing_ok=True)  # what is still read has not ended
+                for name in (FINGERPRINTS, JOURNAL):  # what is still read has not ended
+                    (self.folder(cursor) / name).unlink(missing_ok=True)
             self.run.event("phase_entered", **self._place(cursor), step=cursor.step)
 
     def _place(self, cursor: Cursor) -> dict[str, object]:
@@ -223,10 +236,14 @@ class Ledger:
         return (self.run.stage_folder(0, "conception") / FINGERPRINTS).is_file()
 
     def record(
-        self, cursor: Cursor | None, results: list[dict], gate: dict | None, lived_root: str | None = None
+        self,
+        cursor: Cursor | None,
+        results: list[dict],
+        gate: dict | None,
+        lived_roots: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Writes what was measured after a stage (None: at conception), the gate's word, then the fingerprints of all
-        that the stage leaves. `lived_root`: the order in which a self-chosen stage was read."""
+        that the stage leaves. `lived_roots`: of each phase of which the weights decided something."""
         if self.writer:
             folder = self.folder(cursor) if cursor else self.run.stage_folder(0, "conception")
             write_json(folder / "probes.json", results)
@@ -237,7 +254,7 @@ class Ledger:
             self.run.event("probes_measured", stage=folder.name, rows=len(results), **hashed)
             if gate is not None:
                 self.run.event("stage_ended", stage=folder.name, decision=gate["decision"])
-            lived = {LIVED_ROOT: lived_root} if lived_root else {}
+            lived = {LIVED_ROOT + phase: root for phase, root in lived_roots.items()}
             write_json(folder / FINGERPRINTS, fingerprints(folder) | lived)  # last: from here on it is recorded
         self.barrier()
 

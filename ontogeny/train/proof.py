@@ -63,10 +63,11 @@ def _of_folder(run: RunDirectory, corpus: Corpus, folder: Path, checks: list[str
     told = f"{folder.name}: {len(listed)} files as fingerprinted"
     faults: list[Fault] = []
     if index >= 0:
-        faults += verify_consumed(corpus, index, folder, int(named[3] or 1))
+        faults += _attempt_faults(run, corpus, index, folder) + _replay_faults(run, corpus, index, folder)
+        faults += [] if faults else verify_consumed(corpus, index, folder, int(named[3] or 1))
         faults += [] if faults else _lived_faults(corpus, index, folder, listed)
         faults += _log_faults(run, folder)
-        told += ", rows fed as " + ("sealed" if corpus.book_packs(index) else "declared")
+        told += ", rows fed as " + ("sealed" if any(name.startswith(LIVED_ROOT) for name in listed) else "declared")
     checks.append(told)
     places = "\n".join(fault.where for fault in faults)
     faults += [fault for name, fault in _file_faults(folder, listed).items() if name not in places]
@@ -104,16 +105,45 @@ def _unended(run: RunDirectory, stages: list[str]) -> list[Fault]:
 
 
 def _lived_faults(corpus: Corpus, index: int, folder: Path, listed: dict) -> list[Fault]:
-    """The order that a self-chosen stage was read in is the one whose root was kept."""
-    from ontogeny.corpus.lived import CHOICES, lived_root
+    """What was read of that which the weights decided is what the kept roots say."""
+    from ontogeny.corpus.lived import CHOICES, lived_roots
+    from ontogeny.corpus.sealed import FILES_OF
 
-    got = lived_root(corpus, index, folder)
-    if got == listed.get(LIVED_ROOT):
-        return []
-    where = f"stages/{folder.name}/{CHOICES} and {FINGERPRINTS}"
+    got = lived_roots(corpus, index, folder)
+    kept = {name.removeprefix(LIVED_ROOT): root for name, root in listed.items() if name.startswith(LIVED_ROOT)}
+    chosen = {"books": CHOICES} if corpus.book_packs(index) else {}
+    names = {phase: files[0] for phase, files in FILES_OF.items()} | chosen
     return [
-        Fault("the order that was lived is not the one sealed.", where, str(got), str(listed.get(LIVED_ROOT)), RESTORE)
+        Fault(
+            "the order that was lived is not the one sealed.",
+            f"stages/{folder.name}/{names.get(phase, phase)} and {FINGERPRINTS}",
+            str(got.get(phase)),
+            str(kept.get(phase)),
+            RESTORE,
+        )
+        for phase in sorted(got.keys() | kept.keys())
+        if got.get(phase) != kept.get(phase)
     ]
+
+
+def _replay_faults(run: RunDirectory, corpus: Corpus, index: int, folder: Path) -> list[Fault]:
+    """The sealed rows of a replay are what the journals before it and the books make."""
+    from ontogeny.core.genome import resolved_genome
+    from ontogeny.corpus.journal import selection_of
+    from ontogeny.corpus.journal_rows import journal_before, replay_faults
+
+    selection = selection_of(resolved_genome(run / "genome.yaml").arm)
+    return replay_faults(corpus, index, journal_before(run, index + 1), selection, folder)
+
+
+def _attempt_faults(run: RunDirectory, corpus: Corpus, index: int, folder: Path) -> list[Fault]:
+    """The attempts that a stage's model wrote itself are those that its plan declares."""
+    from ontogeny.corpus.braked import attempt_faults
+    from ontogeny.corpus.sealed import Sealed
+
+    plan = run.read_json("plan.json") or {}
+    frac = plan["stages"][index]["loop_loss"].get("own_attempts_frac", 0.0)
+    return attempt_faults(Sealed(folder, corpus, index), frac, plan["seed"])
 
 
 def _log_faults(run: RunDirectory, folder: Path) -> list[Fault]:
@@ -210,7 +240,7 @@ def _differences(got: Any, expected: Any, where: str) -> Iterator[tuple[str, str
 def _file_faults(folder: Path, listed: dict[str, str]) -> dict[str, Fault]:
     """A fault for each file that is not as it was when the stage ended, by name."""
     got = fingerprints(folder)
-    expected = {name: digest for name, digest in listed.items() if name != LIVED_ROOT}
+    expected = {name: digest for name, digest in listed.items() if not name.startswith(LIVED_ROOT)}
     return {
         name: Fault(
             "an exported file changed since it was written.",

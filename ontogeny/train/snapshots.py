@@ -26,7 +26,7 @@ from ontogeny.core.errors import OntogenyError
 from ontogeny.core.hashes import file_sha256, sha256_hex
 from ontogeny.core.prefix import machine_hash, prefix_hash
 from ontogeny.core.run import RunDirectory, publish_folder, remove_tree, sync, write_json
-from ontogeny.corpus.lived import lived_root
+from ontogeny.corpus.lived import lived_roots
 from ontogeny.corpus.store import link_or_copy
 from ontogeny.train.fingerprints import FINGERPRINTS, LOG
 from ontogeny.train.gate import MEMBER, decide, gates_act
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 ABOUT = "snapshot.json"
 GROWING = (LOG, "consumed.bin")  # a life appends to these, or cuts them
 ANSWERS = ("probes.json", "gate.json", FINGERPRINTS)  # what a stage is asked after it was read
-TOLD_OF_STAGES = ("adapters_written", "book_chosen", "probes_measured", "stage_ended")
+TOLD_OF_STAGES = (
+    *("adapters_written", "book_chosen", "replay_sealed", "journal_written", "probes_measured", "stage_ended"),
+)
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -98,7 +100,7 @@ def measure_again(ledger: Ledger, corpus: Corpus, measure: Measure, cursor: Curs
                 continue
             results = measure(at)
             gate = decide(plan.stages[index], number, results, gates_act(ledger.run))
-            ledger.record(at, results, gate, lived_root(corpus, index, ledger.folder(at)))
+            ledger.record(at, results, gate, lived_roots(corpus, index, ledger.folder(at)))
 
 
 # --- storing ---

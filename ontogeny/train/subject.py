@@ -59,7 +59,7 @@ def trunk_subject(plan: Plan, stage: StagePlan, cursor: Cursor, run: RunDirector
     full = stage.trunk.update == "full"
     carried = full and stage.trunk.transition == "fresh_schedule" and checkpoint is not None
     carried = carried and (checkpoint / TRUNK).is_dir()
-    model = load_model(_exported_before(plan, cursor, run) / "model", DTYPES[plan.genome.model.precision])
+    model = load_model(exported_before(plan, cursor, run) / "model", DTYPES[plan.genome.model.precision])
     model.config.use_cache = False
     model.train()
     resume = checkpoint if ours or carried else None
@@ -143,7 +143,8 @@ def _earlier(plan: Plan, cursor: Cursor, run: RunDirectory) -> list[Path]:
     return folders[::-1]
 
 
-def _exported_before(plan: Plan, cursor: Cursor, run: RunDirectory) -> Path:
+def exported_before(plan: Plan, cursor: Cursor, run: RunDirectory) -> Path:
+    """The stage folder whose model enters the cursor's stage: the pass before, the stage before, or conception."""
     return _earlier(plan, cursor, run)[0]
 
 

@@ -9,13 +9,16 @@ from typing import Any, Protocol
 from ontogeny.core.cursor import TRAINED, Cursor
 from ontogeny.core.errors import Fault, TrainError
 from ontogeny.core.plan import Plan
-from ontogeny.corpus.lived import lived_root
+from ontogeny.corpus.lived import lived_roots
 from ontogeny.train.cadence import Cadence
 from ontogeny.train.choice import Choices
 from ontogeny.train.gate import decide, gates_act
+from ontogeny.train.journal import Listener
+from ontogeny.train.journal_scoring import write_journal
 from ontogeny.train.learner import Learner, StepMetrics
 from ontogeny.train.ledger import Ledger
 from ontogeny.train.results import conceive, write_results
+from ontogeny.train.sealing import seal
 from ontogeny.train.snapshots import measure_again, store_snapshot
 
 
@@ -42,14 +45,17 @@ def walk(plan: Plan, corpus: Any, learner: Learner, measure: Measure, ledger: Le
     while cursor.stage < len(plan.stages):
         stage = plan.stages[cursor.stage]
         for phase in TRAINED[cursor.phase :]:  # books, replay, roles
+            sealed = seal(learner, ledger, cursor)  # what the weights decide is written before any step
             learner.enter(cursor, ledger.checkpoint())  # what wakes, what freezes
             ledger.enter(cursor)
             choices = Choices(learner, ledger, cursor)  # of a self-chosen stage: which book comes next
             choices.reach(cursor.step)
             cadence = Cadence(learner, ledger, cursor)  # of light probes inside the stage
-            for batch in corpus.batches(stage, phase, first_step=cursor.step, order=choices.order):
+            journal = Listener(learner, ledger, cursor)  # of what is hard in the books
+            for batch in corpus.batches(stage, phase, first_step=cursor.step, order=choices.order, sealed=sealed):
                 metrics = train_step(learner, batch, cursor, stop)
                 ledger.feed(cursor, metrics)
+                journal.hear(batch, metrics)
                 cursor = cursor.after_step()
                 saving = metrics.stop or cursor.step % machine.save_every_steps == 0
                 last = cursor.step == stage.phases[phase].steps
@@ -65,9 +71,10 @@ def walk(plan: Plan, corpus: Any, learner: Learner, measure: Measure, ledger: Le
             cursor = cursor.after_phase()
             ledger.save(learner, cursor)
         learner.leave()
+        write_journal(learner, ledger, cursor)  # what was hard, by the trunk before and by the trunk now
         results = measure(cursor)
         gate = decide(stage, cursor.pass_, results, gates_act(ledger.run))
-        ledger.record(cursor, results, gate, lived_root(corpus, cursor.stage, ledger.folder(cursor)))
+        ledger.record(cursor, results, gate, lived_roots(corpus, cursor.stage, ledger.folder(cursor)))
         if gate["decision"] == "end":
             return "gate_ended"
         store_snapshot(ledger, corpus.manifest, cursor)  # a prefix is grown once

@@ -24,7 +24,22 @@ THIRD = """
       - {name: two, books: [owl]}
 machine: {ranks: 1}
 """
-WORDS = [kind + {"without": "=fox", "subset_only": "=second"}.get(kind, "") for kind in ARMS]
+WORDS = [kind + {"without": "=fox", "subset_only": "=second", "rhythm": "=massed"}.get(kind, "") for kind in ARMS]
+LEARNED_FROM = ("plain_loss", "authored_attempts", "no_played", "no_mismatch", "rhythm=massed")
+
+LEARNING = """span: {tokens: 3000}
+    scenes: {every_tokens: 400, kinds: [gap, bridge, mismatch]}
+    loop_loss: {repair: 2.0, margin: 0.5, own_attempts_frac: 0.25}
+    journal: {replay_frac: 0.1, rewrite: true}
+"""
+
+
+@pytest.fixture
+def rich(project):
+    """The same, its third stage with scenes, terms of the loop-loss, own attempts and a journal."""
+    third = THIRD.lstrip("\n").replace("span: {tokens: 3000}\n", LEARNING)
+    project.change(("machine: {ranks: 1}\n", third))
+    return project.load()
 
 
 @pytest.fixture
@@ -51,19 +66,19 @@ def told(loaded, words):
 
 
 @pytest.mark.parametrize("words", WORDS)
-def test_an_arm_is_read_back_from_the_file_of_its_run(project, loaded, words, facts):
-    arm = with_arm(loaded, arm_of(words))
+def test_an_arm_is_read_back_from_the_file_of_its_run(project, rich, words, facts):
+    arm = with_arm(rich, arm_of(words))
     again = resolved_genome(project.write("run.yaml", arm.text))
     assert again == arm.genome and words_of(again.arm) == words
-    assert len({genome_hash(arm.genome), genome_hash(loaded.genome)}) == 2
+    assert len({genome_hash(arm.genome), genome_hash(rich.genome)}) == 2
     made = make_plan(again, None, World(), facts, book_bytes={}).as_dict()
     assert made["arm"]["kind"] == words.partition("=")[0]
     assert [stage["name"] for stage in made["stages"]] == names(arm.genome)
-    assert genome_hash(without_arm(arm).genome) == genome_hash(loaded.genome)
+    assert genome_hash(without_arm(arm).genome) == genome_hash(rich.genome)
 
 
-def test_arms_differ_and_the_order_of_a_seed_stands(loaded):
-    hashes = {genome_hash(with_arm(loaded, arm_of(words)).genome) for words in WORDS}
+def test_arms_differ_and_the_order_of_a_seed_stands(rich):
+    hashes = {genome_hash(with_arm(rich, arm_of(words)).genome) for words in WORDS}
     assert len(hashes) == len(WORDS)
 
 
@@ -280,3 +295,66 @@ def test_the_held_out_sets_and_the_tokenizer_are_those_of_the_genome(loaded, fac
     arm["tokenizer"]["fingerprint"] = "u"
     rows = {row["what"]: row["equal"] for row in arm_equalities(plans[0], plans[1], (base, arm))}
     assert not rows["held-out sets"] and not rows["tokenizer's fingerprint"]
+
+
+# how scenes are learned from
+
+
+def test_each_changes_what_it_says_and_nothing_else(rich):
+    base = rich.genome.stages
+    of = {words: lived(with_arm(rich, arm_of(words)).genome).stages for words in LEARNED_FROM}
+    third = of["plain_loss"][2].loop_loss
+    assert (third.repair, third.attempt, third.margin, third.coherence) == (1.0, 0.0, 0.0, 0.0)
+    assert third.own_attempts_frac == 0.25 and of["plain_loss"][0].loop_loss.repair == 1.0
+    assert of["authored_attempts"][2].loop_loss == base[2].loop_loss.model_copy(update={"own_attempts_frac": 0.0})
+    assert of["no_played"][2].journal.rewrite is False and of["no_played"][2].journal.replay_frac == 0.1
+    assert of["no_played"][1].journal is None
+    assert of["no_mismatch"][2].scenes.kinds == ["gap", "bridge"] and of["no_mismatch"][0] == base[0]
+    assert [stage.scenes and stage.scenes.rhythm for stage in of["rhythm=massed"]] == ["massed", None, "massed"]
+    for words, stages in of.items():
+        changed = {
+            name
+            for one, other in zip(base, stages, strict=True)
+            for name in type(one).model_fields
+            if getattr(one, name) != getattr(other, name)
+        }
+        key = {"no_played": "journal", "no_mismatch": "scenes", "rhythm=massed": "scenes"}.get(words, "loop_loss")
+        assert changed == {key}, words
+
+
+def test_a_stage_of_mismatches_alone_is_left_without_scenes(project, rich):
+    project.change(("kinds: [gap, bridge, mismatch]", "kinds: [mismatch]"))
+    assert lived(with_arm(project.load(), arm_of("no_mismatch")).genome).stages[2].scenes is None
+
+
+@pytest.mark.parametrize("words", ["raw_replay", "uniform_replay", "bridges_apart"])
+def test_what_is_chosen_or_swapped_is_no_stage_of_its_own(rich, words):
+    assert lived(with_arm(rich, arm_of(words)).genome).stages == rich.genome.stages
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("stages.2.loop_loss.own_attempts_frac=0.0", "authored_attempts"),
+        ("stages.2.journal=null", "raw_replay"),
+        ("stages.2.journal=null", "uniform_replay"),
+        ("stages.2.journal.rewrite=false", "no_played"),
+        ("stages.2.scenes.kinds=[gap]", "bridges_apart"),
+        ("stages.2.scenes.kinds=[gap]", "no_mismatch"),
+    ],
+)
+def test_an_arm_without_its_matter(project, rich, change, words):
+    assert told(project.load(change), words).what == "an arm changes nothing."
+
+
+def test_a_rhythm_that_is_there_already_and_a_loss_that_is_plain(project, rich):
+    assert told(rich, "rhythm=interleaved").what == "an arm changes nothing."
+    plain = project.load(
+        *(f"stages.{at}.loop_loss.{key}" for at, key in ((0, "repair=1.0"), (2, "repair=1.0"), (2, "margin=0.0")))
+    )
+    assert told(plain, "plain_loss").what == "an arm changes nothing."
+
+
+@pytest.mark.parametrize("words", ["rhythm", "rhythm=waltz", "plain_loss=1"])
+def test_words_of_learning_that_are_no_arm(rich, words):
+    assert told(rich, words).what == "an arm does not exist."

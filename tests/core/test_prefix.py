@@ -17,7 +17,7 @@ from ontogeny.core.genome import load_genome
 from ontogeny.core.hashes import sha256_hex
 from ontogeny.core.plan import Plan, World, make_plan
 from ontogeny.core.prefix import differences, machine_hash, prefix_hash, training_keys
-from ontogeny.core.schema import Genome, Machine, Stage
+from ontogeny.core.schema import Genome, Journal, LoopLoss, Machine, Scenes, Stage
 from ontogeny.core.schema_apparatus import Arm, ArmKind
 from tests.core.conftest import FACTS, Project
 
@@ -196,12 +196,21 @@ def test_prepare_s_numbers_count(genome):
 def test_an_arm_counts_by_what_it_changes(genome, kind):
     """Repacked lives are told apart by their order roots, which are the same here; `without` leaves out an `owl`, which
     the second stage reads."""
-    more = {"without": {"book": "owl"}, "subset_only": {"on": "second"}}.get(kind, {})
+    more = {"without": {"book": "owl"}, "subset_only": {"on": "second"}, "rhythm": {"rhythm": "massed"}}.get(kind, {})
     two = genome.stages[1].sections[0].model_copy(update={"books": ["owl", "fox"]})
     stages = [genome.stages[0], genome.stages[1].model_copy(update={"sections": [two]}), genome.stages[2]]
+    learning = {
+        "scenes": Scenes(every_tokens=50, kinds=["conflict", "gap", "mismatch"]),
+        "loop_loss": LoopLoss(repair=2.0, own_attempts_frac=0.5),
+        "journal": Journal(replay_frac=0.1, rewrite=True),
+    }
+    stages[1] = stages[1].model_copy(update=learning)
     genome = genome.model_copy(update={"stages": stages})
     arm = genome.model_copy(update={"arm": Arm.model_validate({"kind": kind, **more})})
-    same = {"shuffle": 3, "sentence_shuffle": 3, "sham_scenes": 3, "without": 1}  # the stages both have in common
+    same = dict.fromkeys(
+        ("shuffle", "sentence_shuffle", "sham_scenes", "bridges_apart"), 3
+    )  # stages both have in common
+    same |= dict.fromkeys(("without", "authored_attempts", "no_mismatch", "no_played"), 1)
     if kind == "stage_permute":
         same[kind] = next(k for k in range(3) if lived(arm).stages[k].name != genome.stages[k].name)
     assert [hash_of(arm, k) == hash_of(genome, k) for k in (1, 2, 3)] == [k <= same.get(kind, 0) for k in (1, 2, 3)]

@@ -121,16 +121,18 @@ def make_stage(
     stage_span=None,
     every_tokens: int | None = 300,
     kinds=("conflict", "gap"),
+    rhythm="interleaved",
     attempt=0.0,
     repair=2.0,
     replay_frac=0.0,
+    journal_replay_frac=0.0,
     batch_packs=3,
     batch_tokens=256,
     role_span=None,
     roles=ROLES,
     reading="sequential",
 ) -> SimpleNamespace:
-    scenes = SimpleNamespace(every_tokens=every_tokens, kinds=list(kinds), folder=f"stages/{name}")
+    scenes = SimpleNamespace(every_tokens=every_tokens, kinds=list(kinds), rhythm=rhythm, folder=f"stages/{name}")
     return SimpleNamespace(
         index=index,
         name=name,
@@ -138,8 +140,9 @@ def make_stage(
         span=stage_span or span(books="all"),
         reading=reading,
         scenes=scenes if every_tokens else None,
-        loop_loss=SimpleNamespace(attempt=attempt, repair=repair),
+        loop_loss=SimpleNamespace(question=1.0, attempt=attempt, objection=1.0, repair=repair),
         replay_frac=replay_frac,
+        journal_replay_frac=journal_replay_frac,
         batch_packs=batch_packs,
         roles={role: SimpleNamespace(span=role_span or span(epochs=1), batch_tokens=batch_tokens) for role in roles},
     )
@@ -170,7 +173,13 @@ def two_stages(root: Path) -> tuple[SimpleNamespace, Library]:
     scenes = "".join(
         scene_yaml(f"first-{i}", trigger)
         for i, trigger in enumerate(
-            ("phrase: bridge", "pattern: 'm[ai]rror'", "after: chapter", "phrase: nowhere at all", "phrase: lamp")
+            (
+                "phrase: bridge with",
+                "pattern: 'm[ai]rror with'",
+                "after: chapter",
+                "phrase: nowhere at all",
+                "phrase: lamp with",
+            )
         )
     )
     books = {"alpha": make_prose(1, 60, chapter_every=12), "beta": make_prose(2, 40), "gamma": make_prose(3, 50)}

@@ -56,7 +56,9 @@ def small_genome(root: Path, *overrides: str) -> LoadedGenome:
     scenes = {
         stage: "".join(
             scene_yaml(f"{stage}-{i}", trigger)
-            for i, trigger in enumerate(("phrase: bridge", "phrase: lamp", "after: chapter", "phrase: mirror"))
+            for i, trigger in enumerate(
+                ("phrase: bridge with", "phrase: lamp with", "after: chapter", "phrase: mirror with")
+            )
         )
         for stage in SECTIONS
     }

@@ -150,7 +150,7 @@ def test_an_item_whose_answer_stands_in_training_text_is_marked_and_not_counted(
     lines = make_prose(1, 60).split("\n\n")
     lines[0] = f"{lines[0]} seven GREY herons, were counting the slow\nbarges -- of the harbour! {lines[1]}"
     lines[2] = f"{lines[2]} {FOIL}"
-    scenes = scene_yaml("one-scene", "phrase: river").replace("Weight is not what one-scene is about.", SPOKEN)
+    scenes = scene_yaml("one-scene", "phrase: river with").replace("Weight is not what one-scene is about.", SPOKEN)
     library = make_library(tmp_path, {"alpha": "\n\n".join(lines), "beta": make_prose(2, 60)}, {"one": scenes})
     made = [
         item("planted", " " + PLANTED, ABSENT),
@@ -162,7 +162,8 @@ def test_an_item_whose_answer_stands_in_training_text_is_marked_and_not_counted(
     general = [item("foil", ABSENT, FOIL, on="simple"), item("sound", ABSENT, ABSENT + " Twice.", on="simple")]
     monkeypatch.setattr(prepare_module, "stage_items", lambda material, _: made if material.stage == "one" else [])
     monkeypatch.setattr(prepare_module, "general_items", lambda seed, language: general)
-    plan = make_plan([make_stage(0, "one", ["beta"]), make_stage(1, "two", ["alpha"], kinds=["gap"])])
+    stages = [make_stage(0, "one", ["beta"]), make_stage(1, "two", ["alpha"], kinds=["gap"])]
+    plan = make_plan(stages, context_tokens=160)
     corpus = prepare_corpus(plan, library, tmp_path / "corpus")
 
     def marked(path):

@@ -13,7 +13,7 @@ from making import copy_corpus, make_library, make_plan, make_prose, make_stage,
 
 from ontogeny.core.hashes import file_sha256
 from ontogeny.corpus.consumed import declared_records
-from ontogeny.corpus.lived import CHOICES, lived_root
+from ontogeny.corpus.lived import CHOICES, lived_roots
 from ontogeny.corpus.prepare import prepare_corpus
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -44,7 +44,7 @@ def life(tmp_path_factory) -> Path:
     """A run of three stages, one of each mode, with what each left behind."""
     run = tmp_path_factory.mktemp("life")
     books = {name: make_prose(seed, 14 + 6 * seed, 4) for seed, name in enumerate(("alpha", "beta", "gamma"))}
-    scenes = scene_yaml("s1", "phrase: bridge") + scene_yaml("s2", "phrase: lamp")
+    scenes = scene_yaml("s1", "phrase: bridge with") + scene_yaml("s2", "phrase: lamp with")
     library = make_library(run, books, {name: scenes for name in ("first", "second", "third")})
     stages = [
         make_stage(0, "first", ["alpha"], stage_span=span(tokens=600)),
@@ -62,7 +62,7 @@ def life(tmp_path_factory) -> Path:
         if index == 2:
             sealed = {"entry_nats": entry, "chosen": [{"book": book, "now_nats": now} for book, now in chosen]}
             (folder / CHOICES).write_text(json.dumps(sealed))
-            listed["order root of books"], order = lived_root(corpus, 2, folder), [book for book, _ in chosen]
+            listed["order root of books"], order = lived_roots(corpus, 2, folder)["books"], [book for book, _ in chosen]
         declared_records(corpus, index, 1, order).tofile(folder / "consumed.bin")
         listed["consumed.bin"] = file_sha256(folder / "consumed.bin")
         (folder / "fingerprints.json").write_text(json.dumps(listed))

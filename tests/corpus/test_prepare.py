@@ -105,7 +105,7 @@ def test_a_changed_book_or_scene_is_another_corpus(tmp_path):
 
 def test_a_given_tokenizer_is_used_as_it_is_and_found_again(tmp_path):
     plan, library = two_stages(tmp_path)
-    plan.tokenizer = {"pretrained": "somewhere"}
+    plan.tokenizer, plan.context_tokens = {"pretrained": "somewhere"}, 160
     with pytest.raises(CorpusError, match="not handed in"):
         prepare_corpus(plan, library, tmp_path / "corpus")
     fingerprint = train_tokenizer([make_prose(5, 30)], 333, tmp_path / "given")
@@ -263,7 +263,7 @@ def test_a_repeated_passage_is_contaminated_and_stays_out(tmp_path):
     plan = make_plan([make_stage(0, "one", ["alpha"]), make_stage(1, "two", ["twin"])])
     for name in ("one", "two"):
         (tmp_path / f"stages/{name}").mkdir()
-        (tmp_path / f"stages/{name}/scenes.yaml").write_text(scene_yaml("s", "phrase: river"))
+        (tmp_path / f"stages/{name}/scenes.yaml").write_text(scene_yaml("s", "phrase: river with"))
     corpus = prepare_corpus(plan, library, tmp_path / "corpus")
     for stage in corpus.manifest["stages"]:
         passages = list(read_json_lines(corpus.folder / stage["name"] / "heldout.jsonl"))
@@ -299,7 +299,7 @@ def test_faults_of_all_books_come_at_once(tmp_path):
 
 
 def test_scenes_that_cannot_be_cast(tmp_path):
-    scenes = scene_yaml("s", "phrase: river", speaker="judge")
+    scenes = scene_yaml("s", "phrase: river with", speaker="judge")
     library = make_library(tmp_path, {"alpha": make_prose(1, 60)}, {"one": scenes})
     plan = make_plan([make_stage(0, "one", ["alpha"], roles=ROLES[:2])], roles=ROLES[:2])
     with pytest.raises(CorpusError) as caught:
@@ -309,7 +309,7 @@ def test_scenes_that_cannot_be_cast(tmp_path):
 
 
 def test_a_language_without_scenes_is_an_error(tmp_path):
-    library = make_library(tmp_path, {"alpha": make_prose(1, 60)}, {"one": scene_yaml("s", "phrase: river")})
+    library = make_library(tmp_path, {"alpha": make_prose(1, 60)}, {"one": scene_yaml("s", "phrase: river with")})
     plan = make_plan([make_stage(0, "one", ["alpha"])], language="fi")
     with pytest.raises(CorpusError) as caught:
         prepare_corpus(plan, library, tmp_path / "corpus")

@@ -48,7 +48,7 @@ def test_one_byte_of_a_pack(own_copy, at):
 def test_one_code_of_a_pack(own_copy):
     flip_byte(own_copy / "second/codes.bin", 4 * CONTEXT + 7)
     (fault,) = verify_corpus(own_copy)
-    assert "pack 4 of stage 'second' (book 'gamma'" in fault.where
+    assert "pack 4 of stage 'second' (scene 'gap-second-1'" in fault.where
 
 
 def test_one_stored_digest(own_copy):
@@ -151,7 +151,8 @@ def modes(tmp_path_factory):
     """A corpus of three stages: sequential, interleaved with replay, self-chosen; not to be changed."""
     root = tmp_path_factory.mktemp("modes")
     books = {name: make_prose(seed, 14 + 6 * seed, 4) for seed, name in enumerate(("alpha", "beta", "gamma"))}
-    scenes = "".join(scene_yaml(f"s{i}", trigger) for i, trigger in enumerate(("phrase: bridge", "phrase: lamp")))
+    triggers = ("phrase: bridge with", "phrase: lamp with")
+    scenes = "".join(scene_yaml(f"s{i}", trigger) for i, trigger in enumerate(triggers))
     library = make_library(root, books, {name: scenes for name in ("first", "second", "third")})
     stages = [
         make_stage(0, "first", ["alpha"]),
@@ -159,7 +160,7 @@ def modes(tmp_path_factory):
         make_stage(2, "third", ["alpha", "beta", "gamma"], reading="self_chosen", replay_frac=0.2),
     ]
     stages[1].sections = [("one", ["alpha", "beta"]), ("two", ["gamma"])]
-    return prepare_corpus(make_plan(stages, context_tokens=64), library, root / "corpus").folder
+    return prepare_corpus(make_plan(stages, context_tokens=128), library, root / "corpus").folder
 
 
 FILES = ["manifest.json", "SHA256SUMS", "items.jsonl", "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"]
@@ -226,7 +227,7 @@ def test_a_manifest_that_tells_another_order(modes, tmp_path, change, told):
 
 def test_a_fault_tells_the_book_the_words_and_the_step(modes, tmp_path):
     folder = copy_corpus(modes, tmp_path / "corpus")
-    flip_byte(folder / "first/ids.bin", 2 * (64 * 7 + 20))
+    flip_byte(folder / "first/ids.bin", 2 * (128 * 7 + 20))
     (fault,) = verify_corpus(folder)
     corpus = Corpus(folder)
     segments = corpus.shard(0).segments()
@@ -283,7 +284,9 @@ def test_one_byte_of_a_record(consumed, offset, told):
     corpus, stage, folder = consumed
     flip_byte(folder / "consumed.bin", 48 * 5 + offset)
     (fault,) = verify_consumed(corpus, stage, folder, 1)
-    assert "record 5: stage 'second', books, step 1, row 5: pack 5 of stage 'second' (book 'gamma'" in fault.where
+    assert (
+        "record 5: stage 'second', books, step 1, row 5: pack 5 of stage 'second' (scene 'gap-second-1'" in fault.where
+    )
     assert told in fault.got
 
 
@@ -324,7 +327,7 @@ def test_replayed_and_role_rows_are_named(consumed):
     books, replay = corpus.phase_rows(1, "books"), corpus.phase_rows(1, "replay")
     assert replay > 0
     flip_byte(folder / "consumed.bin", 48 * books + 20)
-    assert "of stage 'first' (book" in verify_consumed(corpus, stage, folder, 1)[0].where
+    assert "of stage 'first' (" in verify_consumed(corpus, stage, folder, 1)[0].where
     flip_byte(folder / "consumed.bin", 48 * books + 20)
     flip_byte(folder / "consumed.bin", 48 * (books + replay) + 20)
     assert "read as student" in verify_consumed(corpus, stage, folder, 1)[0].where

@@ -446,7 +446,7 @@ def test_a_manifest_that_tells_another_arm(small, tmp_path, words, change, told)
 
 def test_an_arm_that_changes_nothing_leaves_nothing(tmp_path):
     small_genome(tmp_path)
-    make_library(tmp_path, {"alpha": make_prose(1, 40)}, {"first": scene_yaml("one", "phrase: bridge")})
+    make_library(tmp_path, {"alpha": make_prose(1, 40)}, {"first": scene_yaml("one", "phrase: bridge with")})
     (tmp_path / "genome.yaml").write_text(
         (tmp_path / "genome.yaml").read_text().partition("stages:")[0]
         + "stages: [{name: first, use: stages/first, span: {books: all}, sections: [{name: a, books: [alpha]}],"

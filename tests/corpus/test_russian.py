@@ -10,7 +10,7 @@ import pytest
 
 from ontogeny.core.library import load_library
 from ontogeny.corpus.clean import CleanBook, clean
-from ontogeny.corpus.place import matches
+from ontogeny.corpus.triggers import matches
 from ontogeny.scenes.conflict import load_scenes
 from ontogeny.scenes.gap import linking_sentences
 from ontogeny.scenes.shape import Scene, render

@@ -29,7 +29,7 @@ BOOKS = {f"book{n}": make_prose(n, 30, 5) for n in range(6)}
 
 
 def library_and_plan(root):
-    scenes = "".join(scene_yaml(f"s{n}", f"phrase: {word}") for n, word in enumerate(("river", "lamp", "engine")))
+    scenes = "".join(scene_yaml(f"s{n}", f"phrase: {word} with") for n, word in enumerate(("river", "lamp", "engine")))
     library = make_library(root, BOOKS, {"one": scenes, "two": scenes})
     ids = list(BOOKS)
     return library, make_plan([make_stage(0, "one", ids[:3]), make_stage(1, "two", ids[3:], replay_frac=0.2)])

@@ -99,7 +99,7 @@ def test_runs_are_joined_and_cut_to_what_was_read():
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
     books = {name: make_prose(seed, size, 5) for seed, (name, size) in enumerate({"a": 30, "b": 50, "c": 20}.items())}
-    scenes = "".join(scene_yaml(f"s{i}", trigger) for i, trigger in enumerate(("phrase: river", "after: chapter")))
+    scenes = "".join(scene_yaml(f"s{i}", trigger) for i, trigger in enumerate(("phrase: river with", "after: chapter")))
     return make_library(tmp_path_factory.mktemp("turns"), books, {"one": scenes})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import tempfile
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -46,14 +47,32 @@ WORDS = st.sampled_from(
     ]
 )
 SEEDS = st.integers(0, 10**6)
+AUTHORED_AND_GAPS = ("conflict", "gap")
+MADE = ("gap", "contradiction", "bridge", "mismatch", "dialogue")
+
+
+def make_talk(seed: int, turns: int) -> str:
+    """A dialogue of three, some of whom talk at length, amid prose that shares rare words with that of other books."""
+    rng = random.Random(seed)
+    prose = make_prose(seed, 12).split("\n\n")
+    words = [rng.choice(["zephyr", "quarry"]) for _ in range(2)]
+    rare = f"The {words[0]} is not forgotten: the {words[1]} was seen."
+    said = [
+        f"{rng.choice(['Anna', 'Boris', 'Clara'])}: {'Is it so? ' * rng.randint(0, 1)}{rng.choice(prose)[: n * 40]} Y."
+        for n in range(turns)
+    ]
+    told = [f"{block} {rare} So it was told. {block}" for block in prose[:3]]
+    return "\n\n".join([*told, *said, *prose[3:], *said[::-1]]) + "\n"
+
+
 BOOKS = st.one_of(
+    st.builds(make_talk, SEEDS, st.integers(3, 20)),
     st.just("Two words.\n"),  # next to nothing
     st.builds(lambda seed, words: make_prose(seed, 8) + "\n" + "\n\n".join(words), SEEDS, st.lists(WORDS, max_size=4)),
     st.builds(lambda seed: " ".join(make_prose(seed, 12).split()) + "\n", SEEDS),  # one giant paragraph
     st.builds(make_prose, SEEDS, st.integers(4, 14), st.just(1)),  # a chapter a paragraph
     st.builds(make_prose, SEEDS, st.integers(10, 30), st.sampled_from([0, 5])),
 )
-LONG_TURN = "What is asked at length? " + "It is asked again and again, until nobody knows. " * 12
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,8 @@ class Shape:
     reading: str
     span: dict[str, object]
     every_tokens: int | None
-    long_scenes: bool
+    kinds: tuple[str, ...]
+    rhythm: str
     context_tokens: int
     batch_packs: int
     replay_frac: float
@@ -82,7 +102,8 @@ def shapes(draw, **fixed) -> Shape:
         "reading": st.sampled_from(["sequential", "interleaved", "self_chosen"]),
         "span": st.sampled_from([{"books": "all"}, {"epochs": 2}, {"tokens": draw(st.integers(5, 500))}]),
         "every_tokens": st.sampled_from([None, 120, 400]),
-        "long_scenes": st.booleans(),
+        "kinds": st.sampled_from([AUTHORED_AND_GAPS, MADE, ("conflict", *MADE), ("dialogue", "mismatch", "bridge")]),
+        "rhythm": st.sampled_from(["interleaved", "spaced", "massed"]),
         "context_tokens": st.sampled_from([32, 100, 256]),
         "batch_packs": st.integers(1, 5),
         "replay_frac": st.sampled_from([0.0, 0.5, 1.0]),
@@ -112,13 +133,15 @@ def tokenizers(tmp_path_factory):
     return {"given": given, "other": other, "trained": None}
 
 
-def stage_of(shape: Shape, index: int, name: str) -> SimpleNamespace:
+def stage_of(shape: Shape, index: int, name: str, roomy: bool) -> SimpleNamespace:
     stage = make_stage(
         index,
         name,
         [],
         stage_span=span(**shape.span),
         every_tokens=shape.every_tokens,
+        kinds=[kind for kind in shape.kinds if kind != "conflict" or roomy],
+        rhythm=shape.rhythm,
         reading=shape.reading,
         batch_packs=shape.batch_packs,
         replay_frac=shape.replay_frac if index else 0.0,
@@ -129,16 +152,16 @@ def stage_of(shape: Shape, index: int, name: str) -> SimpleNamespace:
 
 def prepare(shape: Shape, folder: Path, tokenizers: dict, later: tuple[Shape, ...] = ()) -> Corpus:
     """A corpus of a stage of this shape, and one of each later shape; a span too long for its books is passed over."""
-    triggers = ("phrase: river", "after: chapter", "pattern: 'gard[e]n'", "phrase: absent")
+    triggers = ("phrase: absent", "after: chapter", "pattern: 'gard[e]n.*noon'", "topic: lantern")
     scenes = "".join(scene_yaml(f"s{i}", trigger) for i, trigger in enumerate(triggers))
-    if shape.long_scenes:
-        scenes = scenes.replace("What does s1 ask?", LONG_TURN)
+    scenes += scene_yaml("odd", "phrase: zephyr").replace("kind: conflict", "kind: mismatch")
     every = [shape, *later]
     books = {book: text for one in every for book, text in one.books.items()}
     names = [f"stage{index}" for index in range(len(every))]
-    library = make_library(folder, books, dict.fromkeys(names, scenes))
+    roomy = shape.context_tokens >= 256  # else no authored scene fits a pack
+    library = make_library(folder, books, dict.fromkeys(names, scenes) if roomy else None)
     plan = make_plan(
-        [stage_of(one, index, names[index]) for index, one in enumerate(every)],
+        [stage_of(one, index, names[index], roomy) for index, one in enumerate(every)],
         seed=shape.seed,
         context_tokens=shape.context_tokens,
         vocab_size=260,
@@ -201,8 +224,11 @@ def test_packs_decode_to_the_declared_ranges_in_order(shape, tokenizers):
         said = encoder.decode(scenes, skip_special_tokens=False)
         for record in shard.scenes:
             assert all(turn[2] in said for turn in record["turns"])
-            if record["removed"]:
-                removed = texts[books.index(record["book"])][slice(*record["removed"])]
+            removed = texts[books.index(record["book"])][slice(*record["removed"])] if record["removed"] else ""
+            if record["kind"] == "dialogue":
+                assert removed.split("\n\n")[0].endswith(f": {record['turns'][0][2]}")
+                assert removed.count(": ") >= len(record["turns"]) >= 2
+            elif removed:
                 assert f":{removed}\n\n" in said
 
 

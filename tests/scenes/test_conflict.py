@@ -38,6 +38,13 @@ def test_a_scene_is_read_with_its_lines_joined(tmp_path):
     assert scene.trigger == {"phrase": "electron"} and scene.turns[1].text == "Around, not at." and scene.tags == ()
 
 
+def test_a_scene_knows_where_it_stands(tmp_path):
+    text = GOOD + GOOD.replace("id: orbitals", "id: other").replace("kind: conflict", "kind: mismatch")
+    first, second = load(tmp_path, text.replace("{phrase: electron}", "{topic: electron}"))
+    assert first.trigger == {"topic": "electron"} and (first.kind, second.kind) == ("conflict", "mismatch")
+    assert "scenes.yaml:2" in first.where and "scenes.yaml:18" in second.where
+
+
 def test_all_faults_come_at_once_with_their_lines(tmp_path):
     bad = GOOD.replace("{phrase: electron}", "{phrase: a, after: chapter}").replace("span: repair", "span: fix")
     text = GOOD + bad.replace("foil:", "foli:")
@@ -59,6 +66,9 @@ def test_all_faults_come_at_once_with_their_lines(tmp_path):
         (("level: school", "level: !!python/object:os.system school"), "tag"),
         (("id: orbitals", "id: Orbitals here"), "id"),
         (('text: "Where is it?"', 'text: ""'), "text"),
+        (("kind: conflict", "kind: tension"), "'conflict' or 'mismatch'"),
+        (("{phrase: electron}", "{phrase: electron, topic: electron}"), "exactly one of"),
+        (("speaker: teacher", "speaker: The Teacher"), "speaker"),
     ],
 )
 def test_one_fault(tmp_path, change, told):

@@ -17,7 +17,7 @@ from ontogeny.core.cursor import Cursor
 from ontogeny.core.errors import RunError, TrainError
 from ontogeny.core.run import RunDirectory
 from ontogeny.corpus.consumed import declared_records, verify_consumed
-from ontogeny.corpus.lived import CHOICES, choose, lived_root, read_choices
+from ontogeny.corpus.lived import CHOICES, choose, lived_roots, read_choices
 from ontogeny.corpus.prepare import prepare_corpus
 from ontogeny.train.choice import Choices
 
@@ -217,11 +217,11 @@ def test_what_was_chosen_was_fed(read):
 
 def test_the_lived_root_is_of_the_choices_and_of_the_order(read):
     corpus, folder = read
-    root = lived_root(corpus, 0, folder)
-    assert root != corpus.manifest["stages"][0]["phases"]["books"]["root"] and lived_root(corpus, 1, folder) is None
+    root = lived_roots(corpus, 0, folder)["books"]
+    assert root != corpus.manifest["stages"][0]["phases"]["books"]["root"] and lived_roots(corpus, 1, folder) == {}
     path = folder / CHOICES
     path.write_bytes(path.read_bytes() + b"\n")
-    assert lived_root(corpus, 0, folder) != root
+    assert lived_roots(corpus, 0, folder)["books"] != root
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from ontogeny.core.cursor import Cursor
 from ontogeny.core.errors import DiskError, RunError
 from ontogeny.core.run import RunDirectory
+from ontogeny.corpus.transitions import TRANSITION
 from ontogeny.train.ledger import Ledger, link_tree, whole_or_gone
 
 
@@ -93,3 +95,26 @@ def test_another_error_stays_what_it_is(tmp_path):
     with pytest.raises(RuntimeError, match="of our own"), whole_or_gone(tmp_path):
         raise RuntimeError("of our own")
     assert tmp_path.exists()
+
+
+def test_what_a_journal_heard_comes_back_with_the_checkpoint(ledger):
+    machine = SimpleNamespace(zero_stage=0)
+    ledger.plan.genome, ledger.plan.genome_hash, ledger.plan.corpus_hash = SimpleNamespace(machine=machine), "g", "c"
+    for stage in ledger.plan.stages:
+        stage.trunk = SimpleNamespace(update="full")
+    (ledger.run / "checkpoints").mkdir()
+    heard = np.zeros(3, TRANSITION)
+    heard["pack"] = [4, 5, 6]
+    ledger.candidates.add(heard, np.array([0.3, 0.9, 0.6]))
+    ledger.save(SimpleNamespace(entered=None), Cursor(1, 1, 0, 5))
+    again = Ledger(ledger.run, ledger.plan, 0, 1)
+    assert again.restore() == Cursor(1, 1, 0, 5)
+    assert again.candidates.count == 3 and again.candidates.best()["pack"].tolist() == [5, 6, 4]
+
+
+def test_a_stage_that_is_read_again_has_no_journal_yet(ledger):
+    journals = [ledger.run / "stages" / name / "journal.jsonl" for name in ("01-primer.2", "02-lexicon")]
+    for path in journals:
+        path.write_bytes(b"{}\n")
+    ledger.enter(Cursor(1, 1, 0, 3))
+    assert [path.exists() for path in journals] == [True, False]

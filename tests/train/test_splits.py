@@ -10,7 +10,8 @@ import torch
 from tokenizers import AddedToken, Tokenizer, models
 
 from ontogeny.corpus.rows import Batch, slice_of_rank
-from ontogeny.train.learner import Learner, fed_rows, token_bytes
+from ontogeny.corpus.tokens import token_bytes
+from ontogeny.train.learner import Learner, fed_rows
 from ontogeny.train.losses import token_nats, weighted_loss
 
 LENGTH, VOCABULARY = 7, 11
@@ -50,6 +51,7 @@ def batch(rows: int, roles: int, empty: bool = False) -> Batch:
         chance.integers(0, VOCABULARY, (rows, LENGTH), np.int32),
         weights_BT,
         group_B.astype(np.int8),
+        np.zeros((rows, LENGTH), np.uint8),
     )
 
 
