@@ -136,8 +136,8 @@ class Journal(Part):
     )
     rewrite: bool = Field(
         False,
-        description="what is read again comes as scenes: those that the roles play at hard places and that are accepted, "
-        "then the hard transitions themselves as questions; false: as the paragraphs they are",
+        description="what is read again comes as scenes: those that the roles play at hard places and that are "
+        "accepted, then the hard transitions themselves as questions; false: as the paragraphs they are",
         examples=[True],
     )
 

@@ -110,12 +110,13 @@ def fate_of(entry: Mapping[str, Any]) -> str:
     """What became of a transition, by its surprise now (the last of surprise_by_stage), S.
 
     learned: S <= usual_nats, what a token of its stage cost on the mean at the stage's end.
-    noise: else, and S > (1 - NOISE_FRAC) x the less of reference_nats and surprise_nats: all that was read did not
-    lower it by a tenth. still hard: else."""
-    now = entry["surprise_by_stage"][-1][1]
-    if now <= entry["usual_nats"]:
+    noise: else, and the least of surprise_by_stage > (1 - NOISE_FRAC) x the less of reference_nats and surprise_nats:
+    nothing that was read ever lowered it by a tenth. still hard: else, what was forgotten again among it."""
+    followed = [nats for _, nats in entry["surprise_by_stage"]]
+    if followed[-1] <= entry["usual_nats"]:
         return LEARNED
-    return NOISE if now > (1 - NOISE_FRAC) * min(entry["reference_nats"], entry["surprise_nats"]) else STILL_HARD
+    known = min(entry["reference_nats"], entry["surprise_nats"])
+    return NOISE if min(followed) > (1 - NOISE_FRAC) * known else STILL_HARD
 
 
 def lots(seed: int, stage: str, packs: Any, firsts: Any) -> np.ndarray:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice, zip_longest
+from itertools import chain, cycle, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ontogeny.corpus.journal import JOURNAL, Texts, ranked, read_journal
 from ontogeny.corpus.layout import PASSAGE
 from ontogeny.corpus.pack import Packer, Part
 from ontogeny.corpus.phases import replay_list
+from ontogeny.corpus.rewritten import Unit, entry_unit, played_unit
 from ontogeny.corpus.rows import Corpus
 from ontogeny.corpus.sealed import MEND, REPLAY, REPLAY_CODES, REPLAY_IDS, sealed_rows_of
 from ontogeny.corpus.vocabulary import Encoder, make_encoder
@@ -41,15 +42,6 @@ class ReplayRows:
             REPLAY_CODES: self.codes_RT.tobytes(),
             REPLAY: f"[\n{lines}\n]\n".encode(),
         }
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Tokens that stay in one row, their span codes, and what they are: {kind, ...}."""
-
-    ids: np.ndarray
-    codes: np.ndarray
-    told: dict[str, Any]
 
 
 class _Rows:
@@ -79,8 +71,17 @@ def journal_before(run: RunDirectory, number: int) -> list[dict[str, Any]]:
     return next((read_journal(path) for path in reversed(folders) if (path / JOURNAL).is_file()), [])
 
 
-def replay_rows(corpus: Corpus, stage_index: int, entries: Sequence[Mapping[str, Any]], selection: str) -> ReplayRows:
+def replay_rows(
+    corpus: Corpus,
+    stage_index: int,
+    entries: Sequence[Mapping[str, Any]],
+    selection: str,
+    played: Sequence[Mapping[str, Any]] | None = None,
+) -> ReplayRows:
     """The sealed rows of a stage's replay: journal entries in their paragraphs' context, weighed as plain text.
+
+    `played`: where the journal is rewritten, the lines of played.jsonl. The scenes accepted come before the entries,
+    and an entry comes as a journal scene where one can be made of it.
 
     Entries come best first, those of each stage in turn (the latest first), a paragraph once; then they begin again,
     until the planned rows are full. Without an entry the rows are earlier packs, by lot."""
@@ -89,14 +90,10 @@ def replay_rows(corpus: Corpus, stage_index: int, entries: Sequence[Mapping[str,
         return _earlier_packs(corpus, stage_index, rows)
     encoder = make_encoder(corpus.folder / "tokenizer")
     texts = Texts(corpus, encoder)
+    scenes = (played_unit(texts, line) for line in played or () if line["accepted"])
     chosen = _once(texts, in_turn(entries, selection, corpus.manifest["seed"]))
-    return filled_rows((_unit(texts, entry) for entry in chosen), rows, corpus.context_tokens, encoder)
-
-
-def _unit(texts: Texts, entry: Mapping[str, Any]) -> Unit:
-    ids = texts.context_ids(entry, texts.corpus.context_tokens - 1)
-    place = {key: entry[key] for key in ("stage", "pass", "book", "start", "end")}
-    return Unit(ids, np.zeros(len(ids), np.uint8), {"kind": "journal", **place})
+    units = chain(filter(None, scenes), (entry_unit(texts, entry, played is not None) for entry in chosen))
+    return filled_rows(units, rows, corpus.context_tokens, encoder)
 
 
 def filled_rows(units: Iterable[Unit], rows: int, context_tokens: int, encoder: Encoder) -> ReplayRows:
@@ -152,12 +149,17 @@ def _earlier_packs(corpus: Corpus, stage_index: int, rows: int) -> ReplayRows:
 
 
 def replay_faults(
-    corpus: Corpus, stage_index: int, entries: Sequence[Mapping[str, Any]], selection: str, folder: Path
+    corpus: Corpus,
+    stage_index: int,
+    entries: Sequence[Mapping[str, Any]],
+    selection: str,
+    folder: Path,
+    played: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[Fault]:
     """The first sealed row of a stage folder that is not what the journals before it and the books make."""
     if not sealed_rows_of(corpus.manifest["stages"][stage_index]):
         return []
-    expected = replay_rows(corpus, stage_index, entries, selection)
+    expected = replay_rows(corpus, stage_index, entries, selection, played)
     for name, wanted in expected.files().items():
         path = Path(folder) / name
         got = path.read_bytes() if path.is_file() else b""
@@ -182,4 +184,7 @@ def replay_faults(
 def _part(part: Mapping[str, Any]) -> str:
     if part["kind"] == "pack":
         return f"pack {part['pack']} of stage '{part['stage']}'"
-    return f"book '{part['book']}', around characters {part['start']} to {part['end']}"
+    if part["kind"] == "played":
+        return f"scene '{part['id']}'"
+    what = "the scene about" if part["kind"] == "journal scene" else "around"
+    return f"book '{part['book']}', {what} characters {part['start']} to {part['end']}"

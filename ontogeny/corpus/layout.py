@@ -12,7 +12,7 @@ import numpy as np
 
 from ontogeny.scenes.shape import NARRATOR, SPANS
 
-VERSION = 2
+VERSION = 3
 NO_TARGET = 255
 MAX_ROLES = 30
 PASSAGE, SCENE = 0, 1

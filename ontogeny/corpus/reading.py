@@ -347,6 +347,7 @@ class StageWriter:
                 "matched": step.placed.matched,
                 "language": scene.language,
                 "turns": [[turn.speaker, turn.span, turn.text] for turn in scene.turns],
+                "resolution": scene.resolution_expected if scene.where else None,  # of an authored one
                 **({"before": True} if step.placed.before else {}),
                 **step.placed.more,
             }

@@ -4,6 +4,7 @@
     replay_ids.bin     R x T token ids (the corpus' dtype): rows of the replay phase, after its declared packs
     replay_codes.bin   R x T span codes; their weights are the stage's
     replay.json        [{row, parts: [{kind, ...}]}]: what each sealed row holds
+    played.jsonl       what the orchestra played at hard places, accepted or not (ontogeny/train/playing.py)
 
 Shapes: R sealed rows, T tokens of a pack."""
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 ATTEMPTS = "sealed/attempts.jsonl"
 REPLAY, REPLAY_IDS, REPLAY_CODES = "sealed/replay.json", "sealed/replay_ids.bin", "sealed/replay_codes.bin"
-FILES_OF = {"books": (ATTEMPTS,), "replay": (REPLAY_IDS, REPLAY_CODES, REPLAY), "roles": (ATTEMPTS,)}
+PLAYED = "sealed/played.jsonl"
+FILES_OF = {"books": (ATTEMPTS,), "replay": (REPLAY_IDS, REPLAY_CODES, REPLAY, PLAYED), "roles": (ATTEMPTS,)}
+PLAYED_KEYS = {"id", "language", "stage", "book", "start", "text", "turns", "accepted"}
 ATTEMPT_KEYS = {"scene", "pack", "first_token", "ids", "text"}
 MEND = "bring the file back from a copy; without it what was fed cannot be fed again, nor proven"
 DAMAGE = (OSError, ValueError, TypeError, KeyError, AttributeError)
@@ -163,6 +166,21 @@ class Sealed:
     def _fault(self, name: str, got: str, expected: str) -> RunError:
         what = "the sealed material of a stage is not as it was sealed."
         return RunError(Fault(what, shown(self.folder) + f"/{name}", got, expected, MEND))
+
+
+def read_played(folder: Path) -> list[dict[str, Any]]:
+    """The lines of played.jsonl of a stage folder. Raises: RunError where they are gone, or no such lines."""
+    path = Path(folder) / PLAYED
+    try:
+        lines = list(read_json_lines(path))
+        lacking = next((sorted(PLAYED_KEYS - line.keys()) for line in lines if PLAYED_KEYS - line.keys()), [])
+        told = f"a line without {', '.join(lacking)}" if lacking else ""
+    except DAMAGE as unreadable:
+        lines, told = [], f"{type(unreadable).__name__}: {unreadable}"
+    if told:
+        what = "the sealed material of a stage is not as it was sealed."
+        raise RunError(Fault(what, shown(path), told, "the scenes as they were played", MEND))
+    return lines
 
 
 def sealed_rows_of(entry: dict[str, Any]) -> int:

@@ -27,12 +27,13 @@ from ontogeny.probes.scoring import FORKING
 from ontogeny.train.journal import Candidates
 from ontogeny.train.learner import Learner
 from ontogeny.train.ledger import Ledger
+from ontogeny.train.playing import write_played
 from ontogeny.train.subject import exported_before
 
 JOURNAL_ENTRIES = 200
 MAX_SCORED = 2000  # transitions that two trunks are asked about
 SCORED_AN_ENTRY = 4  # at the least: what is ranked is to be chosen from more
-SCORED_PACKS_FRAC, MIN_SCORED_PACKS = 0.05, 16  # of the stage's packs: a pack costs as much to score as to read
+SCORED_PACKS_FRAC, MIN_SCORED_PACKS = 0.05, 6  # of the stage's packs: a pack costs as much to score as to read
 BATCH_TOKENS = 4096
 DIGITS = 6  # of nats
 Place = tuple[str, int, int, int, int]  # stage, pass, pack, first and last token (not included) of a sentence
@@ -195,7 +196,13 @@ def seal_replay(ledger: Ledger, corpus: Any, cursor: Cursor) -> None:
         got = f"no file, at step {cursor.step}"
         raise RunError(Fault("sealed rows are gone.", str(folder / REPLAY), got, f"{rows} rows", MEND))
     entries = journal_before(ledger.run, stage.number)
-    made = replay_rows(corpus, cursor.stage, entries, selection_of(ledger.plan.genome.arm))
+    selection = selection_of(ledger.plan.genome.arm)
+    played = None
+    if stage.journal.rewrite:
+        trunk = ledger.plan.stages[cursor.stage - 1].name
+        texts = Texts(corpus, make_encoder(corpus.folder / "tokenizer"))
+        played = write_played(ledger.run, folder, texts, entries, stage.name, trunk, ledger.plan, selection)
+    made = replay_rows(corpus, cursor.stage, entries, selection, played)
     with disk_faults(folder):
         (folder / REPLAY).parent.mkdir(parents=True, exist_ok=True)
     for name, content in made.files().items():  # what says that all are there comes last

@@ -2,7 +2,7 @@
 
 Each is sealed as a line of played.jsonl:
     {id, language, stage, book, start, cast, text, turns: [{speaker, span, text, played, nats}],
-     critic_nats: [accepting, refusing], sham, gain_nats, accepted, refused}
+     critic_nats, sham, gain_nats, accepted, refused}
 What the critic and the measured rule accept is read in the replay phase, as scenes of kind `played`."""
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import torch
 from ontogeny.core.errors import RunError
 from ontogeny.core.hashes import seed_of
 from ontogeny.core.run import RunDirectory, disk_faults, write_atomic
-from ontogeny.corpus.journal import LEARNED, ranked
+from ontogeny.corpus.journal import LEARNED
+from ontogeny.corpus.journal_rows import in_turn
+from ontogeny.corpus.sealed import PLAYED
 from ontogeny.models.casting import make_cast
 from ontogeny.models.orchestra import Opening, Orchestra, Transcript, assemble, play
 from ontogeny.models.sampling import context_of
@@ -26,9 +28,8 @@ from ontogeny.probes.scoring import Row, score_batch
 from ontogeny.scenes.played import FORM, VERDICTS, can_play, question_about
 from ontogeny.scenes.shape import NARRATOR, Turn, label, led, render
 
-PLAYED = "sealed/played.jsonl"
-MAX_PLAYED = 16  # hard places a stage
-MAX_TURN_TOKENS = 48
+MAX_PLAYED = 8  # hard places a stage
+MAX_TURN_TOKENS = 32
 NOT_SAID, OBJECTED, NO_SHAM, NO_GAIN = (
     "the rewrite says nothing",
     "the critic objects",
@@ -48,23 +49,20 @@ def write_played(
     folder: Path,
     texts: Books,
     entries: Sequence[Mapping[str, Any]],
-    *,
-    trunk: str,
     stage: str,
-    language: str,
-    seed: int,
+    trunk: str,
+    plan: Any,
     selection: str,
-    context_tokens: int,
 ) -> list[dict[str, Any]]:
     """Plays the hardest entries that are not learned yet, judges what came of it, seals all of it; returns the lines.
 
-    `trunk`: the stage whose trunk and roles play; `entries`: of the journals before. A stage whose roles were not
-    trained plays nothing. Rank 0 calls."""
-    path = folder / PLAYED
-    hard = [entry for entry in ranked(entries, selection, seed) if entry["fate"] != LEARNED][:MAX_PLAYED]
+    `entries`: of the journals before `stage`; `trunk`: the stage whose trunk and roles play, which plays nothing where
+    its roles were not trained; `plan` tells seed, language and context_tokens. Rank 0 calls."""
+    path, seed, language = folder / PLAYED, plan.seed, plan.language
+    hard = [entry for entry in in_turn(entries, selection, seed) if entry["fate"] != LEARNED][:MAX_PLAYED]
     openings = [opening for entry in hard if (opening := _opening(entry, texts, language)) is not None]
     lines: list[dict[str, Any]] = []
-    if openings and (orchestra := _orchestra(run, trunk, context_tokens)) is not None:
+    if openings and (orchestra := _orchestra(run, trunk, plan.context_tokens)) is not None:
         told = play(
             orchestra, [one for one, _ in openings], seed_of(seed, stage, "played"), max_turn_tokens=MAX_TURN_TOKENS
         )
@@ -104,23 +102,23 @@ def _opening(entry: Mapping[str, Any], texts: Books, language: str) -> tuple[Ope
 
 
 def judged(orchestra: Orchestra, told: Sequence[Transcript], trues: Sequence[str]) -> list[dict[str, Any]]:
-    """Each transcript with its verdict.
+    """Each transcript with its verdict, own rewrite against sham: the rewrite of the other scene nearest in characters.
 
-    The critic accepts where, after the rewrite, its adapter finds the accepting verdict likelier a token than the
-    refusing one. The measured rule: gain = l(true | text, scene) - l(true | text, scene with the sham's rewrite) > 0
-    on the trunk, l a mean of log p over the true sentence's tokens; the sham is the rewrite of the other scene nearest
-    in characters."""
+    With l a mean of log p over tokens, the critic's leaning is l(accepting verdict) - l(refusing one) after the scene,
+    under its adapter; critic_nats = leaning after the rewrite - after the sham, and the critic accepts above 0: how
+    likely either verdict is at all, of any rewrite, drops out. The measured rule: gain_nats = l(true sentence | text,
+    scene) - l(true sentence | text, scene with the sham) on the trunk is above 0."""
     rewrites = [one.turns[-1].text for one in told]
     lines = []
     for number, (one, true) in enumerate(zip(told, trues, strict=True)):
-        said = [other for other, text in enumerate(rewrites) if other != number and text and text != rewrites[number]]
-        sham = min(said, key=lambda other: (abs(len(rewrites[other]) - len(rewrites[number])), other), default=None)
-        critic = [_verdict_nats(orchestra, one, verdict) for verdict in VERDICTS[one.language]]
-        gain = None
-        if sham is not None and rewrites[number]:
-            own, other = (_true_nats(orchestra, one, text, true) for text in (rewrites[number], rewrites[sham]))
-            gain = other - own
-        refused = _refusal(rewrites[number], critic, gain)
+        own = rewrites[number]
+        said = [other for other, text in enumerate(rewrites) if other != number and text and text != own]
+        sham = min(said, key=lambda other: (abs(len(rewrites[other]) - len(own)), other), default=None)
+        critic = gain = None
+        if sham is not None and own:
+            critic = _leaning(orchestra, one, own) - _leaning(orchestra, one, rewrites[sham])
+            gain = _true_nats(orchestra, one, rewrites[sham], true) - _true_nats(orchestra, one, own, true)
+        refused = _refusal(own, critic, gain)
         turns = [
             {"speaker": turn.speaker, "span": turn.span, "text": turn.text, "played": turn.played, "nats": turn.nats}
             for turn in one.turns
@@ -134,19 +132,20 @@ def judged(orchestra: Orchestra, told: Sequence[Transcript], trues: Sequence[str
     return lines
 
 
-def _refusal(rewrite: str, critic: Sequence[float], gain: float | None) -> str | None:
+def _refusal(rewrite: str, critic: float | None, gain: float | None) -> str | None:
     if not rewrite:
         return NOT_SAID
-    if critic[0] >= critic[1]:
-        return OBJECTED
-    if gain is None:
+    if critic is None or gain is None:
         return NO_SHAM
+    if critic <= 0:
+        return OBJECTED
     return None if gain > 0 else NO_GAIN
 
 
-def _verdict_nats(orchestra: Orchestra, one: Transcript, verdict: str) -> float:
-    texts = [*_texts(one, one.turns[-1].text), label("critic", one.language)]
-    return _mean_nats(orchestra, texts, led(verdict) + "\n", orchestra.group_of("critic"))
+def _leaning(orchestra: Orchestra, one: Transcript, rewrite: str) -> float:
+    texts, group = [*_texts(one, rewrite), label("critic", one.language)], orchestra.group_of("critic")
+    accepts, refuses = (_mean_nats(orchestra, texts, f"{led(said)}\n", group) for said in VERDICTS[one.language])
+    return refuses - accepts
 
 
 def _true_nats(orchestra: Orchestra, one: Transcript, rewrite: str, true: str) -> float:

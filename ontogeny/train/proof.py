@@ -131,9 +131,13 @@ def _replay_faults(run: RunDirectory, corpus: Corpus, index: int, folder: Path) 
     from ontogeny.core.genome import resolved_genome
     from ontogeny.corpus.journal import selection_of
     from ontogeny.corpus.journal_rows import journal_before, replay_faults
+    from ontogeny.corpus.sealed import read_played, sealed_rows_of
 
     selection = selection_of(resolved_genome(run / "genome.yaml").arm)
-    return replay_faults(corpus, index, journal_before(run, index + 1), selection, folder)
+    journal = (run.read_json("plan.json") or {})["stages"][index].get("journal") or {}
+    rewritten = journal.get("rewrite") and sealed_rows_of(corpus.manifest["stages"][index])
+    played = read_played(folder) if rewritten else None
+    return replay_faults(corpus, index, journal_before(run, index + 1), selection, folder, played)
 
 
 def _attempt_faults(run: RunDirectory, corpus: Corpus, index: int, folder: Path) -> list[Fault]:

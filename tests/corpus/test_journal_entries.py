@@ -175,7 +175,8 @@ def test_no_transition_is_that_of_a_scene(corpora):
         (6.0, 5.0, [4.4], STILL_HARD),
         (6.0, 5.0, [4.6], NOISE),
         (4.0, 5.0, [3.7], NOISE),
-        (6.0, 5.0, [3.0, 4.6], NOISE),
+        (6.0, 5.0, [3.0, 4.6], STILL_HARD),  # learned once, and forgotten
+        (6.0, 5.0, [4.8, 4.6], NOISE),
         (6.0, 5.0, [4.6, 3.0], LEARNED),
     ],
 )

@@ -47,7 +47,8 @@ machine: {log_every_steps: 5, save_every_steps: 7, ranks: 2, zero_stage: 2}
 def genome(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("chooser")
     books = {name: make_prose(seed, 40, 8) for seed, name in enumerate(("first", "second", "third", "fourth"))}
-    scenes = [scene_yaml(f"s{i}", f"phrase: {word} with") for i, word in enumerate(("river", "lamp", "bridge", "mirror"))]
+    words = ("river", "lamp", "bridge", "mirror")
+    scenes = [scene_yaml(f"s{i}", f"phrase: {word} with") for i, word in enumerate(words)]
     spoken = "".join(scenes)
     for other in ("teacher", "critic"):
         spoken = spoken.replace(f"speaker: {other}", "speaker: narrator")

@@ -411,7 +411,7 @@ def make_manifest(names: list[str]) -> dict:
         for place, name in enumerate(names)
     ]
     return {
-        "version": 1,
+        "version": 3,
         "corpus_hash": digest("corpus"),
         "language": "en",
         "context_tokens": 512,

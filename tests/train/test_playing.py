@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,11 +13,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from made_cast import CONTEXT_TOKENS, ROLES, write_run
 
+from ontogeny.corpus.sealed import PLAYED
 from ontogeny.models.casting import make_cast
 from ontogeny.models.orchestra import Transcript, TranscriptTurn, assemble
 from ontogeny.scenes.played import VERDICTS, question_about, scene_of_played
 from ontogeny.train import playing
-from ontogeny.train.playing import NO_GAIN, NO_SHAM, NOT_SAID, OBJECTED, PLAYED, judged, write_played
+from ontogeny.train.playing import NO_GAIN, NO_SHAM, NOT_SAID, OBJECTED, judged, write_played
 
 PARTS = {**ROLES, "reformulator": ROLES["student"]}
 TEXT = (
@@ -50,11 +52,11 @@ HARD = [
     entry("The crew had eaten nothing.", "The ship lay", reducible=1.0),
     entry("A light was burning there.", "So they rowed", reducible=3.0, fate="learned"),
 ]
-TOLD = {"trunk": "school", "stage": "science", "language": "en", "seed": 5, "selection": "reducible"}
 
 
-def played(run, folder, entries=HARD, **more):
-    return write_played(run, folder, Books(), entries, **{**TOLD, "context_tokens": CONTEXT_TOKENS, **more})
+def played(run, folder, entries=HARD, seed=5, language="en"):
+    plan = SimpleNamespace(seed=seed, language=language, context_tokens=CONTEXT_TOKENS)
+    return write_played(run, folder, Books(), entries, "science", "school", plan, "reducible")
 
 
 def test_what_is_played_and_sealed(run, tmp_path):
@@ -74,7 +76,7 @@ def test_what_is_played_and_sealed(run, tmp_path):
     assert scene_of_played(first).kind == "played" and len(scene_of_played(first).turns) == 4
     for line in lines:
         assert line["accepted"] == (line["refused"] is None)
-        agrees = line["critic_nats"][0] < line["critic_nats"][1] and line["gain_nats"] > 0
+        agrees = line["critic_nats"] > 0 and line["gain_nats"] > 0
         assert line["accepted"] == agrees, "both, or it is not taken"
 
 
@@ -126,12 +128,15 @@ def test_verdicts_against_a_slow_reference(orchestra):
     text, critic = "It was so.\n\n", orchestra.group_of("critic")
     for line, one, sham in zip(lines, told, (told[1], told[0], told[0]), strict=True):
         assert line["sham"] == sham.scene_id
-        scene = [*pieces, f" {one.turns[-1].text}\n\n"]
-        for found, verdict in zip(line["critic_nats"], VERDICTS["en"], strict=True):
-            assert found == pytest.approx(
-                slow_nats(orchestra, text, [*scene, "Critic:"], f" {verdict}\n", critic), abs=1e-5
-            )
-        own = slow_nats(orchestra, text, scene, "So it ended.", -1)
+
+        def leaning(rewrite: str) -> float:
+            said = [*pieces, f" {rewrite}\n\n", "Critic:"]
+            yes, no = (slow_nats(orchestra, text, said, f" {verdict}\n", critic) for verdict in VERDICTS["en"])
+            return no - yes
+
+        expected = leaning(one.turns[-1].text) - leaning(sham.turns[-1].text)
+        assert line["critic_nats"] == pytest.approx(expected, abs=1e-5)
+        own = slow_nats(orchestra, text, [*pieces, f" {one.turns[-1].text}\n\n"], "So it ended.", -1)
         other = slow_nats(orchestra, text, [*pieces, f" {sham.turns[-1].text}\n\n"], "So it ended.", -1)
         assert line["gain_nats"] == pytest.approx(other - own, abs=1e-5)
 
@@ -139,12 +144,12 @@ def test_verdicts_against_a_slow_reference(orchestra):
 @pytest.mark.parametrize(
     ("rewrite", "critic", "gain", "reason"),
     [
-        ("Yes.", [1.0, 2.0], 0.1, None),
-        ("", [1.0, 2.0], 0.1, NOT_SAID),
-        ("Yes.", [2.0, 1.0], 0.1, OBJECTED),
-        ("Yes.", [1.0, 1.0], 0.1, OBJECTED),
-        ("Yes.", [1.0, 2.0], None, NO_SHAM),
-        ("Yes.", [1.0, 2.0], 0.0, NO_GAIN),
+        ("Yes.", 0.1, 0.1, None),
+        ("", None, None, NOT_SAID),
+        ("Yes.", -0.1, 0.1, OBJECTED),
+        ("Yes.", 0.0, 0.1, OBJECTED),
+        ("Yes.", None, None, NO_SHAM),
+        ("Yes.", 0.1, 0.0, NO_GAIN),
     ],
 )
 def test_why_a_rewrite_is_not_taken(rewrite, critic, gain, reason):
