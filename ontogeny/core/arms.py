@@ -1,8 +1,8 @@
 """Control arms: lives that differ from their genome in one stated way.
 
 A genome with an `arm:` key keeps its own stages; `lived` says what its life reads. Material moves (name, books, scenes,
-loop_loss); what belongs to the place in the life stays there: rates, batches, probes, gates. The arms of REPACKED are
-made of the genome's own packs (ontogeny/corpus/repack.py); the others are plans like any other."""
+loop_loss); what belongs to the place in the life stays there: rates, batches, the journal, probes, gates. The arms of
+REPACKED are made of the genome's own packs (ontogeny/corpus/repack.py); the others are plans like any other."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ CHANGES = {
 
 def _put(material: Stage, place: Stage) -> Stage:
     """What one stage reads, in the place of another: at its rates, measured and gated as it was."""
-    kept = {"trunk": place.trunk, "roles": place.roles, "probes": place.probes, "gate": place.gate}
+    kept = {name: getattr(place, name) for name in ("trunk", "roles", "journal", "probes", "gate")}
     return material.model_copy(update=kept)
 
 
@@ -274,8 +274,8 @@ def arm_equalities(
     """What two lives have in common, as checked: [{what, base, arm, equal, must}].
 
     `base`, `arm`: the plans as plan.json holds them, of the genome and of its arm; `manifests`: their corpora's.
-    `must` is False where the arm is about it. Tokens are equal within one batch, those of as many rows of one repeated
-    stage within a fiftieth (its packs hold more padding, or less); steps of repacked lives within one a stage, because
+    `must` is False where the arm is about it. Tokens are equal within one batch; a repeated stage reads as many
+    rows, which hold more padding, or less; steps of repacked lives within one a stage, because
     a pack more or less comes of padding."""
     kind = arm["arm"]["kind"]
     stages = list(zip(base["stages"], arm["stages"], strict=True))
@@ -286,9 +286,14 @@ def arm_equalities(
     exact = kind in ("reverse", "stage_permute", "no_roles", "again", *SAME_STEPS, *REPEATING)
     steps = [sum(_sum(plan, phase, "steps") for phase in ("books", "replay")) for plan in (base, arm)]
     tokens = [_sum(plan, "books", "tokens") for plan in (base, arm)]
-    near = max(batch_tokens, tokens[0] // 50) if kind in REPEATING else batch_tokens
     found = [
-        _told("trained tokens of the books", *tokens, abs(tokens[0] - tokens[1]) <= near, not fewer),
+        _told(
+            "trained tokens of the books",
+            *tokens,
+            abs(tokens[0] - tokens[1]) <= batch_tokens,
+            not fewer and kind not in REPEATING,
+        ),
+        _of("rows of the books", base, arm, lambda p: _sum(p, "books", "rows"), kind in REPEATING),
         _of("packs read again", base, arm, lambda p: _sum(p, "replay", "rows"), True),
         _told(
             "steps of the trunk",

@@ -217,7 +217,7 @@ def _swapped(
 ) -> list[dict[str, Any]]:
     """Computes: sorted by tokens of their last turn of `span`, neighbours change these in twos; of an odd number the
     last three change in a ring. A stage's only scene keeps its own."""
-    own = [_own(scene, span) if kind in (None, scene["kind"]) else None for scene in scenes]
+    own = [_own(scene, span) if kind is None or scene["kind"] == kind else None for scene in scenes]
     there = [number for number, text in enumerate(own) if text is not None]
     sizes = dict(zip(there, tokens_of([own[number] or "" for number in there]), strict=True))
     there.sort(key=lambda number: (sizes[number], rank_of(scenes[number]["id"], number)))

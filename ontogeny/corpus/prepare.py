@@ -26,7 +26,7 @@ from ontogeny.corpus.items.shape import Item, Material
 from ontogeny.corpus.layout import VERSION, write_json_lines
 from ontogeny.corpus.manifest import stage_entry, write_manifest
 from ontogeny.corpus.reading import StageReading, StageWriter, loop_loss_of
-from ontogeny.corpus.repack import arm_of_corpus, write_repacked
+from ontogeny.corpus.repack import arm_of_corpus, replays_of, write_repacked
 from ontogeny.corpus.rows import Corpus
 from ontogeny.corpus.shelf import Shelf, book_path
 from ontogeny.corpus.store import Store, code_version, is_worth_keeping, link_or_copy, read_tokens
@@ -252,7 +252,7 @@ class _Making:
         for stage, reading, passages, items in zip(plan.stages, readings, held_out, made, strict=True):
             _write_probe_material(folder / stage.name, passages, items)
             unread = [unread_of(book, shelf) for book in reading.books]
-            replays = genome.manifest["stages"][len(entries)]["phases"]["replay"]["rows"] if genome else None
+            replays = replays_of(genome.manifest["stages"][len(entries)]) if genome else None
             entries.append(stage_entry(stage, plan, reading, passages, items, unread, folder, entries, replays))
         arm = arm_of_corpus(plan.arm, genome) if genome else None
         sample = genome.manifest["tokenizer"]["sample"] if genome else sample
