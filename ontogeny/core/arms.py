@@ -119,9 +119,12 @@ def _learning_faults(genome: Genome, arm: Arm) -> Iterator[Fault]:
         yield _nothing(arm, "every span weighs alike already", "a stage with loop_loss")
     if arm.kind == "authored_attempts" and not any(stage.loop_loss.own_attempts_frac for stage in genome.stages):
         yield _nothing(arm, "every attempt is its author's already", "a stage with loop_loss.own_attempts_frac")
-    if arm.kind in ("raw_replay", "uniform_replay") and not any(stage.journal for stage in genome.stages):
-        yield _nothing(arm, "no stage replays its journal", "a stage with a journal")
-    if arm.kind == "no_played" and not any(stage.journal and stage.journal.rewrite for stage in genome.stages):
+    replaying = [stage.journal for stage in _replaying(genome)]
+    if arm.kind in ("raw_replay", "uniform_replay") and not replaying:
+        yield _nothing(
+            arm, "no stage replays a journal", "a stage with journal: {replay_frac: ...} after one that keeps it"
+        )
+    if arm.kind == "no_played" and not any(journal and journal.rewrite for journal in replaying):
         yield _nothing(arm, "no stage has played scenes", "a stage with journal: {rewrite: true}")
     needed = {"bridges_apart": "bridge", "no_mismatch": "mismatch"}.get(arm.kind)
     if needed and not any(needed in one.kinds for one in scenes):
@@ -129,6 +132,13 @@ def _learning_faults(genome: Genome, arm: Arm) -> Iterator[Fault]:
     if arm.kind == "rhythm" and all(one.rhythm == arm.rhythm for one in scenes):
         got = f"every stage's is {arm.rhythm}" if scenes else "no stage has scenes"
         yield _nothing(arm, got, "scenes of another rhythm")
+
+
+def _replaying(genome: Genome) -> list[Stage]:
+    """The stages that replay journals of stages before them."""
+    kept = [index for index, stage in enumerate(genome.stages) if stage.journal]
+    later = genome.stages[kept[0] + 1 :] if kept else []
+    return [stage for stage in later if stage.journal and stage.journal.replay_frac]
 
 
 def _without_faults(genome: Genome, arm: Arm) -> Iterator[Fault]:

@@ -10,7 +10,7 @@ from ontogeny.core.cleaning import unknown_rules
 from ontogeny.core.errors import Fault, closest
 from ontogeny.core.library import CATALOGUE, Library
 from ontogeny.core.positions import Document, Where
-from ontogeny.core.schema import RESERVED_SPEAKERS, TRUNK
+from ontogeny.core.schema import CAST, RESERVED_SPEAKERS, TRUNK
 from ontogeny.core.schema_apparatus import DEFAULT_BATTERY, PROBES
 
 SCENES = "scenes.yaml"
@@ -53,6 +53,7 @@ def rule_faults(raw: dict, library: Library, document: Document) -> list[Fault]:
         faults += _book_faults(index, stage, library, document)
         faults += _slot_name_faults(index, stage, document)
         faults += _scene_faults(index, stage, library.root, document)
+        faults += _rewrite_faults(index, stage, raw, document)
         faults += _stage_role_faults(index, stage, raw, document)
         faults += _inherit_faults(index, stage, raw, document)
         faults += _gate_faults(index, stage, raw, names, document)
@@ -190,6 +191,19 @@ def _stage_role_faults(index: int, stage: dict, raw: dict, document: Document) -
                 f"one of {', '.join(defined) or 'no role at all'}{closest(name, defined)}",
                 "define the role under `roles:`, or correct its name",
             )
+
+
+def _rewrite_faults(index: int, stage: dict, raw: dict, document: Document) -> Iterator[Fault]:
+    """A journal that is rewritten into scenes needs those who speak in them."""
+    lacking = [role for role in CAST if role not in _mapping(raw.get("roles"))]
+    if _mapping(stage.get("journal")).get("rewrite") is True and lacking:
+        yield Fault(
+            "a journal is to be rewritten into scenes, and roles are wanting.",
+            document.at(("stages", index, "journal", "rewrite")),
+            f"no role {', '.join(lacking)}",
+            f"roles {', '.join(CAST)}",
+            "define them under `roles`, or say `rewrite: false`",
+        )
 
 
 def _inherit_faults(index: int, stage: dict, raw: dict, document: Document) -> Iterator[Fault]:

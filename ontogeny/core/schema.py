@@ -15,6 +15,7 @@ from ontogeny.core.schema_learning import Frac, ModelSpec, Part, Positive, Role,
 TRUNK = "trunk"
 STAGE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 RESERVED_SPEAKERS = ("narrator", TRUNK)
+CAST = ("teacher", "student", "critic", "reformulator")  # who speak in scenes that a rule makes
 OWNED_DEEPSPEED_KEYS = (
     "train_batch_size",
     "train_micro_batch_size_per_gpu",

@@ -48,6 +48,11 @@ class Contrast:
     attempt: np.ndarray | None
     foil: np.ndarray | None
 
+    @property
+    def length(self) -> int:
+        """Tokens of its longest row."""
+        return len(self.context) + max(len(one) for one in (self.repair, self.attempt, self.foil) if one is not None)
+
 
 @dataclass(frozen=True)
 class ContrastRows:

@@ -88,10 +88,11 @@ class Texts:
         return self.read_of(entry, start, len(text) if last < 0 else last + 2)
 
     def read_of(self, entry: Mapping[str, Any], start: int, end: int) -> list[tuple[int, int]]:
-        """The ranges of an entry's book within [start, end) that its stage read."""
-        stages = self.corpus.manifest["stages"]
-        books = [book for stage in stages if stage["name"] == entry["stage"] for book in stage["books"]]
-        ranges = next(book["training"] for book in books if book["id"] == entry["book"])
+        """The ranges of an entry's book within [start, end) that its stage trains on (in an arm that mixes stages, the
+        stage whose declared text it is)."""
+        own_first = sorted(self.corpus.manifest["stages"], key=lambda stage: stage["name"] != entry["stage"])
+        books = [book for stage in own_first for book in stage["books"] if book["id"] == entry["book"]]
+        ranges = next(book["training"] for book in books if any(s <= entry["start"] < e for s, e in book["training"]))
         return [(max(s, start), min(e, end)) for s, e in ranges if s < end and e > start]
 
     def context_ids(self, entry: Mapping[str, Any], most_tokens: int) -> np.ndarray:

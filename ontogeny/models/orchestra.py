@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import torch
+
 from ontogeny.core.errors import Fault, RunError, closest
 from ontogeny.corpus.vocabulary import Encoder, make_encoder
 from ontogeny.models.casting import Cast, load_cast
@@ -103,12 +105,13 @@ class Orchestra:
         return NO_ADAPTER if speaker == NARRATOR else self.cast.roles.index(speaker)
 
 
-def assemble(cast: Cast, context_tokens: int | None = None) -> Orchestra:
-    """Loads a cast. `context_tokens`: what it was trained with, where that is less than the model can.
+def assemble(cast: Cast, context_tokens: int | None = None, device: torch.device | None = None) -> Orchestra:
+    """Loads a cast onto a device (None: the CPU). `context_tokens`: what it was trained with, where that is less than
+    the model can.
 
     Raises: ModelError, CorpusError for a trunk, tokenizer or adapter that cannot be loaded."""
     encoder = make_encoder(cast.model)
-    return Orchestra(cast, load_cast(cast), encoder, token_kinds(encoder), context_tokens)
+    return Orchestra(cast, load_cast(cast).to(device or "cpu"), encoder, token_kinds(encoder), context_tokens)
 
 
 def play(

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ontogeny.core.schema import CAST as CAST
 from ontogeny.scenes.language import TABLES, LanguageTable
 from ontogeny.scenes.shape import Made, Scene, Turn, label
 
-CAST = ("teacher", "student", "critic", "reformulator")
 MIN_SENTENCE_CHARS, MAX_SENTENCE_CHARS = 25, 280
 QUOTED_WORDS, PROBED_WORDS = 6, 3
 NAMED_WORDS = 3

@@ -40,8 +40,8 @@ def seal_attempts(ledger: Ledger, corpus: Corpus, cursor: Cursor, device: torch.
     chosen = chosen_places(places, stage.loop_loss.own_attempts_frac, ledger.plan.seed, stage.name)
     if not chosen:
         return
-    if cursor.step:
-        got = f"no file, at step {cursor.step}"
+    if cursor.step or cursor.phase_name != "books":
+        got = f"no file, at step {cursor.step} of {cursor.phase_name}"
         raise RunError(Fault("sealed attempts are gone.", str(path), got, f"{len(chosen)} attempts", MEND))
     model = load_model(exported_before(ledger.plan, cursor, ledger.run) / "model", torch.float32).to(device)
     said = own_attempts(model, corpus, cursor.stage, chosen, (ledger.plan.seed, stage.name, cursor.pass_))

@@ -184,7 +184,7 @@ def span_nats(model: Any, ids: Sequence[np.ndarray], spans: Sequence[Sequence[tu
     return [[mean(row, first, last) for first, last in of_row] for row, of_row in enumerate(spans)]
 
 
-def seal_replay(ledger: Ledger, corpus: Any, cursor: Cursor) -> None:
+def seal_replay(ledger: Ledger, corpus: Any, cursor: Cursor, device: torch.device) -> None:
     """Writes the sealed rows of the stage's replay before its first step; later ones read what is there. Rank 0 calls.
 
     Raises: RunError where steps were lived on rows that are gone."""
@@ -201,7 +201,7 @@ def seal_replay(ledger: Ledger, corpus: Any, cursor: Cursor) -> None:
     if stage.journal.rewrite:
         trunk = ledger.plan.stages[cursor.stage - 1].name
         texts = Texts(corpus, make_encoder(corpus.folder / "tokenizer"))
-        played = write_played(ledger.run, folder, texts, entries, stage.name, trunk, ledger.plan, selection)
+        played = write_played(ledger.run, folder, texts, entries, stage.name, trunk, ledger.plan, selection, device)
     made = replay_rows(corpus, cursor.stage, entries, selection, played)
     with disk_faults(folder):
         (folder / REPLAY).parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ontogeny.corpus.contrast import (
     ENDINGS,
-    MAX_CONTRAST_TOKENS,
     Contrast,
     ContrastRows,
     Contrasts,
@@ -52,8 +51,8 @@ class LoopTerms:
         self.weights = {name: getattr(loop_loss, name) for name in TERMS}
         repairs = Repairs(shard.ids_RT, shard.codes_RT, line_end_V) if self.weights["coherence"] else None
         self.contrasts = Contrasts(line_end_V, bool(self.weights["margin"]), repairs)
-        rows = len(ENDINGS) if all(self.weights.values()) else 4 if self.weights["coherence"] else 2
-        self.scenes_at_once = max(1, tokens_at_once // (rows * min(MAX_CONTRAST_TOKENS, shard.context_tokens)))
+        self.rows_a_scene = len(ENDINGS) if all(self.weights.values()) else 4 if self.weights["coherence"] else 2
+        self.tokens_at_once = tokens_at_once
 
     def micros(self, batch: Any, rank: int, world: int) -> list[LoopMicro]:
         """This rank's scenes of a global batch, in forward passes; each rank makes equally many."""
@@ -68,9 +67,10 @@ class LoopTerms:
         }
         share = -(-len(scenes) // world)
         mine = scenes[rank * share : (rank + 1) * share]
+        at_once = max(1, self.tokens_at_once // (self.rows_a_scene * max((one.length for one in scenes), default=1)))
         made = []
-        for start in range(0, share, self.scenes_at_once):
-            part: list[Contrast] = mine[start : min(start + self.scenes_at_once, share)]
+        for start in range(0, share, at_once):
+            part: list[Contrast] = mine[start : min(start + at_once, share)]
             made.append(LoopMicro(lay_out(part or scenes[:1]), counts, bool(part), (part or scenes)[0].row))
         return made
 

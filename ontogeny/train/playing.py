@@ -53,22 +53,29 @@ def write_played(
     trunk: str,
     plan: Any,
     selection: str,
+    device: torch.device,
 ) -> list[dict[str, Any]]:
     """Plays the hardest entries that are not learned yet, judges what came of it, seals all of it; returns the lines.
 
     `entries`: of the journals before `stage`; `trunk`: the stage whose trunk and roles play, which plays nothing where
     its roles were not trained; `plan` tells seed, language and context_tokens. Rank 0 calls."""
     path, seed, language = folder / PLAYED, plan.seed, plan.language
-    hard = [entry for entry in in_turn(entries, selection, seed) if entry["fate"] != LEARNED][:MAX_PLAYED]
-    openings = [opening for entry in hard if (opening := _opening(entry, texts, language)) is not None]
+    hard: dict[str, Mapping[str, Any]] = {}
+    for entry in in_turn(entries, selection, seed):
+        if entry["fate"] != LEARNED and len(hard) < MAX_PLAYED:
+            hard.setdefault(_id_of(entry), entry)  # a place that two stages read is played once
+    openings = [opening for entry in hard.values() if (opening := _opening(entry, texts, language)) is not None]
     lines: list[dict[str, Any]] = []
-    if openings and (orchestra := _orchestra(run, trunk, plan.context_tokens)) is not None:
-        told = play(
-            orchestra, [one for one, _ in openings], seed_of(seed, stage, "played"), max_turn_tokens=MAX_TURN_TOKENS
-        )
-        lines = judged(orchestra, told, [true for _, true in openings])
-        by_id = {_id_of(entry): entry for entry in hard}
-        lines = [{**line, **{key: by_id[line["id"]][key] for key in ("stage", "book", "start")}} for line in lines]
+    orchestra = _orchestra(run, trunk, plan.context_tokens, device) if openings else None
+    if orchestra is not None:
+        begun, trues = [one for one, _ in openings], [true for _, true in openings]
+        played = play(orchestra, begun, seed_of(seed, stage, "played"), max_turn_tokens=MAX_TURN_TOKENS)
+        lines = judged(orchestra, played, trues)
+        lines = [{**line, **{key: hard[line["id"]][key] for key in ("stage", "book", "start")}} for line in lines]
+    elif openings:
+        wanted = ", ".join(dict.fromkeys(role for role, _ in FORM))
+        told = f"stage '{stage}' plays no scenes: stage '{trunk}' did not train {wanted}; journal scenes stand for them"
+        run.event("warning", message=told)
     with disk_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
@@ -76,15 +83,15 @@ def write_played(
     return lines
 
 
-def _orchestra(run: RunDirectory, trunk: str, context_tokens: int) -> Orchestra | None:
+def _orchestra(run: RunDirectory, trunk: str, context_tokens: int, device: torch.device) -> Orchestra | None:
     """The roles of a stage on its trunk; None where it did not train all that a played scene needs."""
     try:
         cast = make_cast(run, trunk=trunk)
-    except RunError:
+    except RunError:  # nobody was trained in any stage
         return None
     if not {role for role, _ in FORM} <= set(cast.roles):
         return None
-    return assemble(cast, context_tokens)
+    return assemble(cast, context_tokens, device)
 
 
 def _id_of(entry: Mapping[str, Any]) -> str:

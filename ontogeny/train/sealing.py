@@ -15,9 +15,9 @@ def seal(learner: Learner, ledger: Ledger, cursor: Cursor) -> Sealed:
     writes, from exported models, and what is there already is used as it is.
 
     Raises: RunError where material that was lived on is gone."""
-    if ledger.writer and cursor.phase_name == "books":
+    if ledger.writer and cursor.phase_name in ("books", "roles"):  # both read them
         seal_attempts(ledger, learner.corpus, cursor, learner.device)
     if ledger.writer and cursor.phase_name == "replay":
-        seal_replay(ledger, learner.corpus, cursor)
+        seal_replay(ledger, learner.corpus, cursor, learner.device)
     ledger.barrier()
     return Sealed(ledger.folder(cursor), learner.corpus, cursor.stage)

@@ -42,7 +42,8 @@ ABOUT = "snapshot.json"
 GROWING = (LOG, "consumed.bin")  # a life appends to these, or cuts them
 ANSWERS = ("probes.json", "gate.json", FINGERPRINTS)  # what a stage is asked after it was read
 TOLD_OF_STAGES = (
-    *("adapters_written", "book_chosen", "replay_sealed", "journal_written", "probes_measured", "stage_ended"),
+    *("adapters_written", "attempts_sealed", "book_chosen", "scenes_played", "replay_sealed", "journal_written"),
+    *("probes_measured", "stage_ended"),
 )
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 

@@ -52,7 +52,7 @@ def life(tmp_path_factory):
     plan = make_plan(stages)
     corpus = prepare_corpus(plan, library, root / "corpus")
     for stage in stages:
-        stage.journal, stage.number = SimpleNamespace(), stage.index + 1
+        stage.journal, stage.number = SimpleNamespace(rewrite=False), stage.index + 1
     plan.genome = SimpleNamespace(arm=None)
     return plan, corpus
 

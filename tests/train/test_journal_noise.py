@@ -23,6 +23,7 @@ from ontogeny.corpus.journal import read_journal, selection_of
 from ontogeny.corpus.journal_rows import replay_rows
 from ontogeny.corpus.prepare import prepare_corpus
 from ontogeny.models.causal import build_model, write_model
+from ontogeny.train import journal_scoring
 from ontogeny.train.journal import Candidates, Listener
 from ontogeny.train.journal_scoring import write_journal
 from ontogeny.train.learner import StepMetrics
@@ -101,7 +102,7 @@ def shares(tmp_path_factory) -> dict[str, tuple[float, float]]:
     plan = make_plan(stages, vocab_size=640)
     corpus = prepare_corpus(plan, library, root / "corpus")
     for stage in stages:
-        stage.journal, stage.number = SimpleNamespace(), stage.index + 1
+        stage.journal, stage.number = SimpleNamespace(rewrite=False), stage.index + 1
     ledgers = {name: ledger_of(root / name, plan) for name in ARMS}
     learners = {}
     for name, kind in ARMS.items():
@@ -109,7 +110,9 @@ def shares(tmp_path_factory) -> dict[str, tuple[float, float]]:
         own = SimpleNamespace(**{**vars(plan), "genome": arm})
         learners[name] = SimpleNamespace(plan=own, corpus=corpus, device=torch.device("cpu"))
     train(corpus, ledgers, learners)
-    return {name: _shares(corpus, ledgers[name], learners[name], noise) for name in ARMS}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal_scoring, "MIN_SCORED_PACKS", 16)  # enough entries of so small a book for shares
+        return {name: _shares(corpus, ledgers[name], learners[name], noise) for name in ARMS}
 
 
 def train(corpus, ledgers, learners) -> None:

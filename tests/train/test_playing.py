@@ -56,7 +56,7 @@ HARD = [
 
 def played(run, folder, entries=HARD, seed=5, language="en"):
     plan = SimpleNamespace(seed=seed, language=language, context_tokens=CONTEXT_TOKENS)
-    return write_played(run, folder, Books(), entries, "science", "school", plan, "reducible")
+    return write_played(run, folder, Books(), entries, "science", "school", plan, "reducible", torch.device("cpu"))
 
 
 def test_what_is_played_and_sealed(run, tmp_path):
@@ -85,9 +85,20 @@ def test_the_same_again_and_another_seed(run, tmp_path):
     assert once == again and [one["turns"] for one in once] != [one["turns"] for one in other]
 
 
-def test_nobody_plays_where_roles_are_wanting(tmp_path):
+def test_nobody_plays_where_roles_are_wanting_and_that_is_said(tmp_path):
     run = write_run(tmp_path / "life", roles=ROLES)  # without a reformulator
     assert played(run, tmp_path / "stage") == [] and (tmp_path / "stage" / PLAYED).read_text() == ""
+    warned, told = [json.loads(line) for line in (tmp_path / "life/events.jsonl").read_text().splitlines()]
+    assert (
+        warned["event"] == "warning"
+        and "stage 'school' did not train student, critic, reformulator" in warned["message"]
+    )
+    assert (told["event"], told["played"]) == ("scenes_played", 0)
+
+
+def test_a_place_that_two_stages_read_is_played_once(run, tmp_path):
+    twice = [*HARD, *(one | {"stage": "science"} for one in HARD)]
+    assert len(played(run, tmp_path, twice)) == 2
 
 
 def test_nothing_is_played_in_a_language_without_forms(run, tmp_path):

@@ -1,4 +1,4 @@
-"""An adapter that goes on from the stage before has to be of its shape; told when the genome is read."""
+"""What stages ask of roles: an adapter that goes on keeps its shape, a journal that is rewritten has its speakers."""
 
 from __future__ import annotations
 
@@ -40,3 +40,14 @@ def test_by_override_and_in_the_first_stage(project, one_fault):
 
 def test_the_first_stage_goes_on_from_nothing(project):
     project.load("roles.student.rank=2", "roles.student.layers=[0]")
+
+
+def test_a_journal_is_rewritten_by_those_who_speak(project, one_fault):
+    fault = one_fault((STAGE, f"{STAGE}    journal: {{replay_frac: 0.1, rewrite: true}}\n"))
+    assert fault.what == "a journal is to be rewritten into scenes, and roles are wanting."
+    assert fault.got == "no role teacher, reformulator" and fault.where.endswith("stages[1].journal.rewrite")
+
+
+def test_a_journal_that_is_not_rewritten_needs_nobody(project):
+    project.change((STAGE, f"{STAGE}    journal: {{replay_frac: 0.1}}\n"))
+    project.load()
