@@ -100,7 +100,7 @@ def test_new_stages_are_packed_with_the_tokenizer_that_was_lived(stopped, projec
     [
         ("stages.0.trunk.learning_rate=0.5", "stage 'first'", "trunk.learning_rate"),
         ("stages.0.span.tokens=1900", "stage 'first'", "span.tokens"),
-        ("stages.0.roles.student.rank=1", "stage 'first'", "roles.student.rank"),
+        ("stages.0.roles.student.alpha=1", "stage 'first'", "roles.student.alpha"),
         ("seed=4", "every stage", "seed"),
         ("model.architecture.hidden_size=32", "every stage", "model.architecture.hidden_size"),
         ("model.tokenizer.vocab_size=301", "every stage", "model.tokenizer.vocab_size"),

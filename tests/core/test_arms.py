@@ -38,7 +38,12 @@ LEARNING = """span: {tokens: 3000}
 def rich(project):
     """The same, its third stage with scenes, terms of the loop-loss, own attempts and a journal."""
     third = THIRD.lstrip("\n").replace("span: {tokens: 3000}\n", LEARNING)
-    project.change(("machine: {ranks: 1}\n", third))
+    role = "{rank: 4, alpha: 8, learning_rate: 2.0e-3, batch_tokens: 128}"
+    project.change(
+        ("machine: {ranks: 1}\n", third),
+        ("roles:\n", f"roles:\n  teacher: {role}\n  reformulator: {role}\n"),
+        ("  - name: second\n", "  - name: second\n    journal: {}\n"),
+    )
     return project.load()
 
 
@@ -308,7 +313,7 @@ def test_each_changes_what_it_says_and_nothing_else(rich):
     assert third.own_attempts_frac == 0.25 and of["plain_loss"][0].loop_loss.repair == 1.0
     assert of["authored_attempts"][2].loop_loss == base[2].loop_loss.model_copy(update={"own_attempts_frac": 0.0})
     assert of["no_played"][2].journal.rewrite is False and of["no_played"][2].journal.replay_frac == 0.1
-    assert of["no_played"][1].journal is None
+    assert of["no_played"][1].journal == base[1].journal
     assert of["no_mismatch"][2].scenes.kinds == ["gap", "bridge"] and of["no_mismatch"][0] == base[0]
     assert [stage.scenes and stage.scenes.rhythm for stage in of["rhythm=massed"]] == ["massed", None, "massed"]
     for words, stages in of.items():

@@ -168,7 +168,7 @@ model:
   context_tokens: 32
   tokenizer: {train: bpe, vocab_size: 300}
 trunk: {update: lora, rank: 2, alpha: 4, learning_rate: 1.0e-3, batch_tokens: 96}
-roles: {student: &r {rank: 1, alpha: 1, learning_rate: 1.0e-3, batch_tokens: 96}, sage: *r}
+roles: {student: &r {rank: 1, alpha: 1, inherit: fresh, learning_rate: 1.0e-3, batch_tokens: 96}, sage: *r}
 stages:
   # the third's own comment
   - name: third

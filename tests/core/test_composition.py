@@ -47,7 +47,7 @@ def test_a_stage_folder_names_its_stage(project):
                 "max_repeats": 1,
             },
         ),
-        ("", "scenes: {every_tokens: 99, kinds: [gap]}", "scenes", {"every_tokens": 99, "kinds": ["gap"]}),
+        ("", "scenes: {every_tokens: 99, kinds: [gap]}", "scenes", {"every_tokens": 99, "kinds": ["gap"], "rhythm": "interleaved"}),
         ("", "sections: [{name: one, books: [owl]}]", "sections", [{"name": "one", "books": ["owl"]}]),
         ("", "scenes: null", "scenes", None),
         ("loop_loss: {attempt: 0.5}", "loop_loss: {repair: 3.0}", "loop_loss", {"repair": 3.0, "attempt": 0.5}),
@@ -58,10 +58,10 @@ def test_a_stage_folder_names_its_stage(project):
             {"schedule": "cosine", "final_frac": 0.2, "replay_frac": 0.1},
         ),
         (
-            "roles: {student: {span: {epochs: 2}, rank: 8}}",
+            "roles: {student: {span: {epochs: 2}, alpha: 6}}",
             "roles: {student: {span: {tokens: 7}}}",
             "roles",
-            {"student": {"span": {"tokens": 7}, "rank": 8}, "critic": {"rank": 4}},
+            {"student": {"span": {"tokens": 7}, "alpha": 6}, "critic": {"rank": 4}},
         ),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_stage_overrides_the_genomes_trunk_and_roles(project):
     project.change(
         (
             "sections:\n      - {name: birds",
-            "trunk: {learning_rate: 5.0e-4}\n    roles: {critic: {rank: 2, "
+            "trunk: {learning_rate: 5.0e-4}\n    roles: {critic: {rank: 2, inherit: fresh, "
             "span: {tokens: 9}}}\n    sections:\n      - {name: birds",
         )
     )

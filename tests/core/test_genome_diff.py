@@ -34,8 +34,8 @@ CASES = [
         ["stage second", "  reading: sequential -> interleaved"],
     ),
     (
-        ("span: {books: all}", "span: {books: all}\n    roles: {critic: {rank: 2}}"),
-        ["stage second", "  roles.critic.rank: 4 -> 2   (x 0.5)"],
+        ("span: {books: all}", "span: {books: all}\n    roles: {critic: {alpha: 2}}"),
+        ["stage second", "  roles.critic.alpha: 8.0 -> 2.0   (x 0.25)"],
     ),
     (
         ("      - {name: far, books: [chat]}\n", ""),

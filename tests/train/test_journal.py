@@ -264,7 +264,7 @@ def ended(life, tmp_path_factory):
 def test_an_entry_tells_what_it_cost_before_and_after(life, ended):
     _, corpus = life
     entries = read_journal(ended / "stages" / "01-one")
-    assert len(entries) >= 20 and all(entry.keys() == KEYS for entry in entries)
+    assert len(entries) >= 6 and all(entry.keys() == KEYS for entry in entries)
     falls = [entry["reducible_nats"] for entry in entries]
     assert falls == sorted(falls, reverse=True)
     from transformers import AutoModelForCausalLM
@@ -335,23 +335,23 @@ def test_replay_rows_are_sealed_once_before_any_step(life, ended, tmp_path):
     (tmp_path / "stages" / "01-one" / JOURNAL).write_bytes((ended / "stages" / "01-one" / JOURNAL).read_bytes())
     folder = ledger.folder(Cursor(1, 1, 1))
     with pytest.raises(RunError, match="sealed rows are gone"):
-        seal_replay(ledger, corpus, Cursor(1, 1, 1, 2))
-    seal_replay(ledger, corpus, Cursor(0, 1, 1))
+        seal_replay(ledger, corpus, Cursor(1, 1, 1, 2), torch.device("cpu"))
+    seal_replay(ledger, corpus, Cursor(0, 1, 1), torch.device("cpu"))
     assert not folder.exists(), "a life's first stage replays nothing"
-    seal_replay(ledger, corpus, Cursor(1, 1, 1))
+    seal_replay(ledger, corpus, Cursor(1, 1, 1), torch.device("cpu"))
     told = json.loads((folder / REPLAY).read_text("utf-8"))
     assert {part["kind"] for row in told for part in row["parts"]} == {"journal"}
     (folder / REPLAY_IDS).write_bytes(b"as it was")
-    seal_replay(ledger, corpus, Cursor(1, 1, 1, 2))
+    seal_replay(ledger, corpus, Cursor(1, 1, 1, 2), torch.device("cpu"))
     assert (folder / REPLAY_IDS).read_bytes() == b"as it was", "what was lived on stays"
     assert [event["event"] for event in ledger.run.read_jsonl("events.jsonl")] == ["replay_sealed"]
-    seal_replay(ledger, corpus, Cursor(1, 1, 1))
+    seal_replay(ledger, corpus, Cursor(1, 1, 1), torch.device("cpu"))
     assert (folder / REPLAY_IDS).read_bytes() != b"as it was", "what nobody has read yet may be of another life"
 
 
 def test_without_a_journal_it_is_said(life, tmp_path):
     ledger = FakeLedger(life[0], tmp_path)
     tmp_path.joinpath("stages").mkdir()
-    seal_replay(ledger, life[1], Cursor(1, 1, 1))
+    seal_replay(ledger, life[1], Cursor(1, 1, 1), torch.device("cpu"))
     warning, sealed = ledger.run.read_jsonl("events.jsonl")
     assert "finds no journal to replay" in warning["message"] and sealed["entries"] == 0
