@@ -52,7 +52,7 @@ def life(tmp_path_factory) -> Path:
         make_stage(2, "third", ["alpha", "beta", "gamma"], reading="self_chosen", stage_span=span(epochs=2)),
     ]
     stages[1].sections = [("one", ["alpha", "beta"]), ("two", ["gamma"])]
-    corpus = prepare_corpus(make_plan(stages, context_tokens=64), library, run / "corpus")
+    corpus = prepare_corpus(make_plan(stages, context_tokens=128), library, run / "corpus")
     entry = {"beta": 6.0, "gamma": 5.0}
     chosen = [("alpha", {}), ("gamma", {"beta": 5.5, "gamma": 4.0}), ("beta", {"beta": 4.0})]
     for index, stage in enumerate(stages):
