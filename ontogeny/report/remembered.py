@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from ontogeny.report.figures import count, plural, real, signed
@@ -31,9 +32,9 @@ def fate_table(life: Life) -> Table | None:
             name,
             count(sum(fates.values())),
             *(count(fates[fate]) for fate in FATES),
-            _mean(entries, name, "surprise_nats"),
-            _mean(entries, name, "now_nats"),
-            _mean(entries, name, "reducible_nats"),
+            _mean(entries, name, lambda one: number(one.get("surprise_nats"))),
+            _mean(entries, name, _now),
+            _mean(entries, name, lambda one: number(one.get("reducible_nats"))),
         )
         for name, fates in by_stage.items()
     ]
@@ -58,7 +59,7 @@ def entry_table(life: Life) -> Table | None:
             _cut(str(one.get("text"))),
             str(one.get("fate")),
             real(number(one.get("surprise_nats"))),
-            real(number(one.get("now_nats"))),
+            real(_now(one)),
             signed(number(one.get("reducible_nats"))),
         )
         for one in entries[:SHOWN_ENTRIES]
@@ -103,9 +104,15 @@ def _stages(entries: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(str(one.get("stage")) for one in entries))
 
 
-def _mean(entries: list[dict[str, Any]], stage: str, key: str) -> str:
-    values = [found for one in entries if one.get("stage") == stage and (found := number(one.get(key))) is not None]
+def _mean(entries: list[dict[str, Any]], stage: str, value: Callable[[dict[str, Any]], float | None]) -> str:
+    values = [found for one in entries if one.get("stage") == stage and (found := value(one)) is not None]
     return real(sum(values) / len(values)) if values else ""
+
+
+def _now(entry: dict[str, Any]) -> float | None:
+    """Under the newest trunk that was asked: the last of surprise_by_stage."""
+    followed = listed(entry.get("surprise_by_stage"))
+    return number(followed[-1][1]) if followed else number(entry.get("now_nats"))
 
 
 def _cut(text: str) -> str:

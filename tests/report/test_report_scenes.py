@@ -70,7 +70,8 @@ def entry(stage, text, fate, reducible):
         "text": text,
         "fate": fate,
         "surprise_nats": 6.0,
-        "now_nats": 5.0 - reducible,
+        "now_nats": 9.0,
+        "surprise_by_stage": [["first", 9.0], ["second", 5.0 - reducible]],
         "reducible_nats": reducible,
     }
 
@@ -84,6 +85,7 @@ def test_the_newest_journal_is_told(run):
     assert [one["fate"] for one in newest_journal(life)] == ["learned", "noise"]
     assert [line[:5] for line in fate_table(life).rows] == [(name, "1", "1", "0", "0"), ("second", "1", "0", "0", "1")]
     first, second = entry_table(life).rows
+    assert first[5] == "4.500", "as the newest trunk has it"
     assert first[2] == "old" and len(second[2]) <= 160 and second[2].endswith("…")
 
 
