@@ -11,6 +11,7 @@ from ontogeny.core.run import STAGE_FOLDER, RunDirectory
 
 GENOME = "genome"  # the folder, and the name, of the side that every arm is set against
 SPLITS = ("test", None)  # what is reported; probes without splits say none
+OF_A_LIFE_ALONE = ("scene_surprise",)  # of the scenes that a life itself read; an arm read others, or none
 ENDED = ("done", "gate_ended")
 
 Key = tuple[str, str, str, str]  # probe, subject, on, form
@@ -52,7 +53,8 @@ def read_measured(run: RunDirectory) -> Reading:
         assert named, folder
         found = {}
         for row in run.read_json(folder / "probes.json") or ():
-            if row.get("split") in SPLITS and row.get("value") is not None:
+            reported = row.get("split") in SPLITS and row["probe"] not in OF_A_LIFE_ALONE
+            if reported and row.get("value") is not None:
                 found[row["probe"], row["subject"], row["on"], row["form"]] = row
         stages[int(named[1])] = found
         if int(named[1]):

@@ -16,6 +16,7 @@ from ontogeny.core.hashes import file_sha256
 from ontogeny.core.plan import ModelFacts, World, make_plan
 from ontogeny.core.schedule import make_schedule
 from ontogeny.corpus.rows import Corpus
+from ontogeny.corpus.sealed import Sealed
 from ontogeny.models.adapters import adapter_state
 from ontogeny.models.causal import load_model
 from ontogeny.models.stacked import build_stack
@@ -111,7 +112,7 @@ def test_an_adapter_is_what_plain_peft_makes_of_that_roles_rows_alone(grown, rol
             parameter.copy_(start[name])
     optimizer = torch.optim.AdamW(learning.values(), betas=BETAS, weight_decay=spec.weight_decay)
     schedule = make_schedule(spec, corpus.phase_steps(0, "roles"))
-    for batch in corpus.batches(0, "roles"):
+    for batch in corpus.batches(0, "roles", sealed=Sealed(folder, corpus, 0)):  # with the attempts of its own
         mine_B = batch.group_B == ROLES.index(role)
         ids_BT = torch.from_numpy(batch.ids_BT[mine_B]).long()
         weights_BT = torch.from_numpy(batch.weights_BT[mine_B])

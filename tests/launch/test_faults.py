@@ -75,7 +75,7 @@ def test_a_loss_that_is_not_finite_is_told_with_its_place(begun):
         done = call("run", SPROUT, "--out", begun, "--resume", "-q", code=1)
         assert blocks(done.stderr) == ["TrainError"]
         assert "the loss is not finite" in done.stderr
-        assert f"stage 'primer', books, step {step}, rank 0, row {4 * step}" in done.stderr
+        assert f"stage 'primer', books, step {step}, rank 0, row {2 * step}" in done.stderr
         assert "book 'bbe-genesis', characters" in done.stderr
         outcome = read_json(begun, "outcome.json")
         assert (outcome["outcome"], outcome["exit_code"]) == ("failed", 1)
