@@ -230,7 +230,9 @@ def _unplayed(stage: Stage, _: Arm) -> Stage:
 
 
 def _unbroken(stage: Stage, _: Arm) -> Stage:
-    kinds = [kind for kind in stage.scenes.kinds if kind != "mismatch"] if stage.scenes else []
+    if stage.scenes is None:
+        return stage
+    kinds = [kind for kind in stage.scenes.kinds if kind != "mismatch"]
     return stage.model_copy(update={"scenes": stage.scenes.model_copy(update={"kinds": kinds}) if kinds else None})
 
 

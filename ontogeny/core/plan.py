@@ -268,23 +268,13 @@ def _micro_batches(genome: Genome, world: World, model: ModelFacts, stages: tupl
     return min(roomy, math.ceil(rows / world.ranks)), max(1, min(roomy, math.ceil(role_rows / world.ranks)))
 
 
-def _stage_plan(
-    index: int,
-    stage: Stage,
-    sized: Stage,
-    genome: Genome,
-    library: Library | None,
-    counts: Mapping[str, Any] | None,
-    book_bytes: Mapping[str, int],
-) -> StagePlan:
-    context = genome.model.context_tokens
-    batch_packs = stage.trunk.batch_tokens // context
-    numbers = counts["stages"][index] if counts else estimated_counts(sized, genome, book_bytes, index)
+def _phases(stage: Stage, numbers: Mapping[str, Any]) -> dict[str, PhasePlan]:
+    """The trained phases of a stage, with their schedules; `numbers`: rows, steps and tokens by phase."""
     phases = {}
-    books_steps, replay_steps = (numbers["phases"][phase]["steps"] for phase in ("books", "replay"))
+    books_steps, replay_steps = (numbers[phase]["steps"] for phase in ("books", "replay"))
     trunk = make_schedule(stage.trunk, books_steps + replay_steps)  # one rise and one fall for both
     for phase in TRAINED:
-        told = numbers["phases"][phase]
+        told = numbers[phase]
         if phase == "roles":
             schedules = {name: make_schedule(stage.roles[name], told["steps"]) for name in told["rows_by_role"]}
         else:
@@ -299,6 +289,22 @@ def _stage_plan(
             dict(told.get("rows_by_role", {})),
             dict(told.get("tokens_by_role", {})),
         )
+    return phases
+
+
+def _stage_plan(
+    index: int,
+    stage: Stage,
+    sized: Stage,
+    genome: Genome,
+    library: Library | None,
+    counts: Mapping[str, Any] | None,
+    book_bytes: Mapping[str, int],
+) -> StagePlan:
+    context = genome.model.context_tokens
+    batch_packs = stage.trunk.batch_tokens // context
+    numbers = counts["stages"][index] if counts else estimated_counts(sized, genome, book_bytes, index)
+    phases = _phases(stage, numbers["phases"])
     scenes = None
     if stage.scenes:
         scenes = ScenePlan(

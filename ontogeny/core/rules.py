@@ -209,7 +209,9 @@ def _rewrite_faults(index: int, stage: dict, raw: dict, document: Document) -> I
 def _inherit_faults(index: int, stage: dict, raw: dict, document: Document) -> Iterator[Fault]:
     """An adapter that goes on from the stage before has its rank, targets and layers."""
     before = dict(_stages(raw)).get(index - 1)
-    for name, base in _mapping(raw.get("roles")).items() if before is not None else ():
+    if before is None:
+        return
+    for name, base in _mapping(raw.get("roles")).items():
         now, then = ({**_mapping(base), **_mapping(_mapping(one.get("roles")).get(name))} for one in (stage, before))
         if now.get("inherit", "continue") != "continue":
             continue

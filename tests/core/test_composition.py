@@ -47,7 +47,12 @@ def test_a_stage_folder_names_its_stage(project):
                 "max_repeats": 1,
             },
         ),
-        ("", "scenes: {every_tokens: 99, kinds: [gap]}", "scenes", {"every_tokens": 99, "kinds": ["gap"], "rhythm": "interleaved"}),
+        (
+            "",
+            "scenes: {every_tokens: 99, kinds: [gap]}",
+            "scenes",
+            {"every_tokens": 99, "kinds": ["gap"], "rhythm": "interleaved"},
+        ),
         ("", "sections: [{name: one, books: [owl]}]", "sections", [{"name": "one", "books": ["owl"]}]),
         ("", "scenes: null", "scenes", None),
         ("loop_loss: {attempt: 0.5}", "loop_loss: {repair: 3.0}", "loop_loss", {"repair": 3.0, "attempt": 0.5}),
