@@ -105,7 +105,7 @@ def rank_of(change_OI: torch.Tensor) -> int:
 
 
 def test_a_trunk_that_learns_by_lora_is_merged_and_begins_again(tmp_path):
-    run = live(tmp_path / "lora", *LORA)
+    run = live(tmp_path / "lora", *LORA, "machine.save_every_steps=1000")  # the two newest: replay's end, roles' end
     before = weights(run, "00-conception")
     for stage in ("01-primer", "02-lexicon"):
         after = weights(run, stage)
