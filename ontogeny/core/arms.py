@@ -286,9 +286,9 @@ def arm_equalities(
     """What two lives have in common, as checked: [{what, base, arm, equal, must}].
 
     `base`, `arm`: the plans as plan.json holds them, of the genome and of its arm; `manifests`: their corpora's.
-    `must` is False where the arm is about it. Tokens are equal within one batch; a repeated stage reads as many
-    rows, which hold more padding, or less; steps of repacked lives within one a stage, because
-    a pack more or less comes of padding."""
+    `must` is False where the arm is about it. Tokens are equal within one batch; a repeated stage reads as many rows,
+    which hold more padding, or less; steps of repacked lives within one a stage, because a pack more or less comes of
+    padding."""
     kind = arm["arm"]["kind"]
     stages = list(zip(base["stages"], arm["stages"], strict=True))
     batch_tokens = max(stage["batch_packs"] for stage in base["stages"]) * base["context_tokens"]
@@ -320,27 +320,29 @@ def arm_equalities(
         _of("tokenizer", base, arm, lambda p: p["tokenizer"], True),
         _of("context", base, arm, lambda p: p["context_tokens"], True),
     ]
-    if manifests is not None:
-        of_base, of_arm = manifests
-        prints = [one["tokenizer"]["fingerprint"] for one in manifests]
-        found += [
-            _told("tokenizer's fingerprint", *prints, prints[0] == prints[1], True),
-            _told(
-                "held-out sets",
-                held_out_digest(of_base),
-                of_arm["arm"]["held_out"],
-                held_out_digest(of_base) == of_arm["arm"]["held_out"],
-                True,
-            ),
-            _told(
-                "corpus of the genome",
-                of_base["corpus_hash"],
-                of_arm["arm"]["corpus"],
-                of_base["corpus_hash"] == of_arm["arm"]["corpus"],
-                True,
-            ),
-        ]
-    return found
+    return found + (_corpora_equalities(*manifests) if manifests is not None else [])
+
+
+def _corpora_equalities(of_base: Mapping[str, Any], of_arm: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the manifests of a genome and of its arm have in common."""
+    prints = [one["tokenizer"]["fingerprint"] for one in (of_base, of_arm)]
+    return [
+        _told("tokenizer's fingerprint", *prints, prints[0] == prints[1], True),
+        _told(
+            "held-out sets",
+            held_out_digest(of_base),
+            of_arm["arm"]["held_out"],
+            held_out_digest(of_base) == of_arm["arm"]["held_out"],
+            True,
+        ),
+        _told(
+            "corpus of the genome",
+            of_base["corpus_hash"],
+            of_arm["arm"]["corpus"],
+            of_base["corpus_hash"] == of_arm["arm"]["corpus"],
+            True,
+        ),
+    ]
 
 
 def held_out_digest(manifest: Mapping[str, Any]) -> str:
