@@ -19,6 +19,7 @@ from transformers.pytorch_utils import Conv1D
 
 from ontogeny.core.errors import Fault, ModelError
 from ontogeny.models.causal import generator_of
+from ontogeny.models.head import PLAIN_HEADS, FrozenHead
 from ontogeny.models.lower import LAYER, LowerLayers
 
 ATTENTION = re.compile(
@@ -118,19 +119,32 @@ class StackedLoRA(nn.Module):
     def __init__(self, model: PreTrainedModel, groups: RowGroups, roles: Sequence[str]):
         super().__init__()
         self.model, self.groups, self.roles = model, groups, tuple(roles)
+        self.tells_nats = model.config.model_type in PLAIN_HEADS and type(model.get_output_embeddings()) is nn.Linear
+        if self.tells_nats:
+            model.set_output_embeddings(FrozenHead(model.get_output_embeddings()))
         self.lower = LowerLayers(model, list(self.wrapped()))
 
     def set_groups(self, group_B: Tensor) -> None:
         """Says which adapter (index in `roles`; -1 for none) each row of the next batch belongs to."""
         self.groups.set(group_B)
 
-    def forward(self, input_ids: Tensor, group_B: Tensor | None = None, **further: Any) -> Any:
+    def forward(
+        self, input_ids: Tensor, group_B: Tensor | None = None, told_BT: Tensor | None = None, **further: Any
+    ) -> Any:
         """What the model returns; `group_B` may be given here or beforehand. Rows of the same ids, positions and mask
-        go through the layers below the first adapter once."""
+        go through the layers below the first adapter once. Given `told_BT`, and where the stack `tells_nats`: nats_BT,
+        the surprise of those tokens, float32, and 0 of the others and of column 0."""
         if group_B is not None:
             self.set_groups(group_B)
+        if told_BT is not None:
+            return self._nats(input_ids, told_BT, further)
         with self.lower.once(input_ids, further) as (ids_UT, inputs):
             return self.model(input_ids=ids_UT, **inputs)
+
+    def _nats(self, input_ids: Tensor, told_BT: Tensor, further: dict[str, Any]) -> Tensor:
+        with self.lower.once(input_ids, further) as (ids_UT, inputs):
+            hidden_BTH = self.model.base_model(input_ids=ids_UT, **inputs).last_hidden_state
+        return self.model.get_output_embeddings()(hidden_BTH, input_ids, told_BT)
 
     def wrapped(self) -> dict[str, StackedLinear]:
         """The modules that carry adapters, by the name each has in the plain model."""

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ontogeny.models.head import PLAIN_HEADS
+
 BATCH_TOKENS = 4096
 ENOUGH_TOKENS, ALIKE_FRAC = 512, 0.85  # a batch of so many tokens takes no row much shorter than its longest
 LINE_TOKENS = 128  # short forks lie side by side in lines of about this length: no padding, and still little attention
-FORKING = ("llama", "gpt2", "qwen2", "gpt_neox")  # families where tests show that a fork scores as separate rows do,
-# and that the head on chosen columns gives the model's logits
+FORKING = ("llama", "gpt2", "qwen2", "gpt_neox")  # families where tests show that a fork scores as separate rows do
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def score_batch(model: Any, rows: Sequence[Row]) -> list[list[float]]:
         asked |= {"attention_mask": mask_B1TT.to(device), "position_ids": positions_BT.to(device)}
     line_P, column_P, place_M, target_M, end_M = (one.to(device) for one in _targets(rows, places))
     plain = _plain(model)
-    if plain.config.model_type in FORKING:  # their logits are the head's, so it need not see what is not scored
+    if plain.config.model_type in PLAIN_HEADS:  # the head need not see what is not scored
         hidden_BTH = plain.base_model(**asked).last_hidden_state
         logits_PV = plain.get_output_embeddings()(hidden_BTH[line_P, column_P])
     else:

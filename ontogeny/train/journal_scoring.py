@@ -23,7 +23,7 @@ from ontogeny.corpus.sealed import MEND, REPLAY, Sealed, sealed_rows_of
 from ontogeny.corpus.transitions import BookRuns
 from ontogeny.corpus.vocabulary import make_encoder
 from ontogeny.models.causal import load_model
-from ontogeny.probes.scoring import FORKING
+from ontogeny.models.head import PLAIN_HEADS
 from ontogeny.train.journal import Candidates
 from ontogeny.train.learner import Learner
 from ontogeny.train.ledger import Ledger
@@ -170,7 +170,7 @@ def span_nats(model: Any, ids: Sequence[np.ndarray], spans: Sequence[Sequence[tu
     for row, ids_T in enumerate(ids):
         ids_BT[row, : len(ids_T)] = torch.from_numpy(ids_T)
     ids_BT = ids_BT.to(model.device)
-    if model.config.model_type in FORKING:  # their logits are the head's: it need not see what is not scored
+    if model.config.model_type in PLAIN_HEADS:  # the head need not see what is not scored
         states_BTX = model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
         head = model.get_output_embeddings()
     else:

@@ -210,7 +210,8 @@ class Learner:
             weights_BT = torch.from_numpy(np.ascontiguousarray(micro.weights_BT)).to(self.device)
             denominators_B = torch.from_numpy(micro.denominators_B).to(self.device)
             self.subject.set_groups(micro.group_B, self.device)
-            nats_BT = token_nats(self.engine(input_ids=ids_BT, use_cache=False).logits, ids_BT)
+            told_BT = weights_BT > 0 if self.entered[2] == "roles" else None  # of a trunk, a journal hears all
+            nats_BT = self._nats(ids_BT, told_BT)
             loss = weighted_loss(nats_BT, weights_BT, denominators_B)
             self.engine.backward(loss * self.world, scale_wrt_gas=False)  # DeepSpeed averages over ranks
             self._count(metrics, micro, (nats_BT.detach() * weights_BT).sum(dim=1).double().cpu().numpy())
@@ -221,6 +222,14 @@ class Learner:
             self.engine.set_gradient_accumulation_boundary(number == len(contrasts))
             self._contrast(metrics, micro)
         return metrics
+
+    def _nats(self, ids_BT: torch.Tensor, told_BT: torch.Tensor | None = None) -> torch.Tensor:
+        """nats_BT of the engine's model; where a stack tells them, those of `told_BT` (default: all), and 0 else."""
+        stack = self.subject.stack
+        if stack is None or not stack.tells_nats:
+            return token_nats(self.engine(input_ids=ids_BT, use_cache=False).logits, ids_BT)
+        told_BT = torch.ones_like(ids_BT, dtype=torch.bool) if told_BT is None else told_BT
+        return self.engine(input_ids=ids_BT, told_BT=told_BT, use_cache=False)
 
     def _look(self, metrics: StepMetrics, micro: Micro, nats_BT: np.ndarray) -> None:
         """Takes in what the spans of scenes cost, and, where a journal listens, every token."""
@@ -233,7 +242,7 @@ class Learner:
         """Forward and backward over contrast rows of one forward pass."""
         ids_BL = torch.from_numpy(micro.rows.ids_BL).to(self.device, torch.long)
         self.subject.set_groups(np.full(len(ids_BL), -1), self.device)
-        nats_BL = token_nats(self.engine(input_ids=ids_BL, use_cache=False).logits, ids_BL)
+        nats_BL = self._nats(ids_BL)
         loss, nats = self._terms.loss(nats_BL, micro)
         self.engine.backward(loss * self.world, scale_wrt_gas=False)  # as in `backward`
         count_terms(metrics, micro, nats)
@@ -246,7 +255,7 @@ class Learner:
         for micro in self.micros(batch):
             ids_BT = torch.from_numpy(np.ascontiguousarray(micro.ids_BT)).to(self.device, torch.long)
             self.subject.set_groups(micro.group_B, self.device)
-            nats_BT = token_nats(self.engine(input_ids=ids_BT, use_cache=False).logits, ids_BT).double().cpu().numpy()
+            nats_BT = self._nats(ids_BT).double().cpu().numpy()
             for row, nats_T, weights_T in zip(micro.rows_B, nats_BT, micro.weights_BT, strict=True):
                 if row >= 0:
                     found.append((int(row), float(nats_T[weights_T > 0].mean())))

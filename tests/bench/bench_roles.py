@@ -82,7 +82,9 @@ class Together:
 
         for ids_KT in ids_SKT:
             self.stack.set_groups(torch.arange(len(ids_KT)))
-            loss_of(self.stack(input_ids=ids_KT, use_cache=False).logits, ids_KT).backward()
+            told_KT = torch.ones_like(ids_KT, dtype=torch.bool)
+            nats_KT = self.stack(input_ids=ids_KT, told_BT=told_KT, use_cache=False)
+            nats_KT.mean(dim=1).sum().backward()
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
 

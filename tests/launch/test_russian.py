@@ -71,7 +71,8 @@ def test_a_russian_life(tmp_path):
         placed = lines_of(run, stage["name"], "scenes.jsonl")
         conflicts = [scene for scene in placed if scene["kind"] == "conflict"]
         gaps = [scene for scene in placed if scene["kind"] == "gap"]
-        assert {scene["language"] for scene in placed} == {"ru"} and gaps
+        assert {scene["language"] for scene in placed} == {"ru"}
+        assert bool(gaps) == (stage is school)  # the tale's thirteen places are all taken by tensions
         assert sum(scene["matched"] for scene in conflicts) >= least
         assert all(scene["removed"] and scene["turns"][0][2].count("«") == 2 for scene in gaps)
         items = lines_of(run, stage["name"], "items.jsonl")

@@ -184,7 +184,9 @@ def step(
     learner.rank, learner.world, learner.device = rank, world, torch.device("cpu")
     learner.plan = SimpleNamespace(micro_batch_packs=micro)
     learner.entered, learner.engine = (0, 1, "trunk"), HandEngine(table_VV)
-    learner.subject = SimpleNamespace(set_groups=lambda groups, device: None, group_name=lambda group: "trunk")
+    learner.subject = SimpleNamespace(
+        stack=None, set_groups=lambda groups, device: None, group_name=lambda group: "trunk"
+    )
     learner.token_bytes_V, learner.keeps_nats = np.ones(VOCABULARY), False
     learner._terms = terms(*weights, tokens_at_once=micro * LENGTH) if weights else None
     metrics = learner.backward(whole_batch())
