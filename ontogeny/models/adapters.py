@@ -58,32 +58,22 @@ def write_adapter(
             os.fsync(opened.fileno())
 
 
-def load_adapter(model: PreTrainedModel | PeftModel, folder: Path, name: str = "default") -> PeftModel:
-    """The model with one more adapter, loaded by PEFT and active; frozen, in evaluation mode.
+def load_adapter(model: PreTrainedModel, folder: Path, name: str = "default") -> PeftModel:
+    """The model with an adapter, loaded by PEFT and active; frozen, in evaluation mode.
 
     Raises: ModelError if PEFT cannot load it, or leaves a tensor of it unused or unset."""
     folder = Path(folder)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            if isinstance(model, PeftModel):
-                model.load_adapter(str(folder), adapter_name=name)
-                model.set_adapter(name)
-            else:
-                model = PeftModel.from_pretrained(model, str(folder), adapter_name=name)
+            adapted = PeftModel.from_pretrained(model, str(folder), adapter_name=name)
         except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
             raise _unfit(folder, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     lacking = [str(one.message) for one in told if "missing adapter keys" in str(one.message)]
     if lacking:
         raise _unfit(folder, lacking[0][:160])
-    model.requires_grad_(False)
-    return model.eval()
-
-
-def use_adapter(model: PeftModel, name: str) -> None:
-    """Makes one loaded adapter the active one, frozen as it was (PEFT would let it train)."""
-    model.set_adapter(name)
-    model.requires_grad_(False)
+    adapted.requires_grad_(False)
+    return adapted.eval()
 
 
 def adapter_state(folder: Path) -> dict[str, Tensor]:

@@ -88,9 +88,17 @@ def load_cast(cast: Cast) -> StackedLoRA:
     """The trunk with one adapter a role, in the cast's order, frozen, in evaluation mode, in float32.
 
     Raises: ModelError if the trunk cannot be loaded or an adapter does not fit it."""
-    model = load_model(cast.model, torch.float32)
-    specs = {member.role: _spec_of(member, model) for member in cast.members}
-    states = {member.role: adapter_state(member.adapter) for member in cast.members}
+    return stack_adapters(
+        load_model(cast.model, torch.float32), {member.role: member.adapter for member in cast.members}
+    )
+
+
+def stack_adapters(model: PreTrainedModel, adapters: Mapping[str, Path]) -> StackedLoRA:
+    """A model and PEFT folders of adapters by role, stacked on it in that order; frozen, in evaluation mode.
+
+    Raises: ModelError for an adapter that does not fit."""
+    specs = {role: _spec_of(folder, model) for role, folder in adapters.items()}
+    states = {role: adapter_state(folder) for role, folder in adapters.items()}
     stack = build_stack(model, specs, 0, states)
     stack.requires_grad_(False)
     return stack.eval()
@@ -153,7 +161,7 @@ def _require_own_trunks(members: Iterable[Member]) -> None:
     for member in members:
         if member.home not in known:
             known[member.home] = HASH + file_sha256(member.home / "model.safetensors")
-        named = str(_config(member)["base_model_name_or_path"])
+        named = str(_config(member.adapter)["base_model_name_or_path"])
         if named != known[member.home]:
             what, fix = "an adapter belongs to another trunk.", "put back the adapter that this run wrote"
             faults.append(Fault(what, str(member.adapter), named, f"{known[member.home]}, its stage's model", fix))
@@ -161,28 +169,28 @@ def _require_own_trunks(members: Iterable[Member]) -> None:
         raise ModelError(faults)
 
 
-def _config(member: Member) -> dict:
+def _config(folder: Path) -> dict:
     try:
-        config = json.loads((member.adapter / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         return {key: config[key] for key in ("base_model_name_or_path", "r", "lora_alpha", "target_modules")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         got = f"{type(error).__name__}: {error}"
         what = "an adapter cannot be read."
-        raise ModelError(Fault(what, str(member.adapter / CONFIG), got, "what this run wrote", "restore it")) from error
+        raise ModelError(Fault(what, str(folder / CONFIG), got, "what this run wrote", "restore it")) from error
 
 
-def _spec_of(member: Member, model: PreTrainedModel) -> SimpleNamespace:
+def _spec_of(folder: Path, model: PreTrainedModel) -> SimpleNamespace:
     """What `build_stack` wants of a role, read off its adapter: the choice that gives exactly its modules."""
-    config = _config(member)
+    config = _config(folder)
     wanted = sorted(config["target_modules"])
     layers = sorted({int(found[1]) for name in wanted if (found := LAYER.search(name))})
     for targets in ("attention", "mlp", "all"):
         spec = SimpleNamespace(rank=config["r"], alpha=config["lora_alpha"], targets=targets, layers=layers)
         try:
-            if sorted(choose_modules(model, spec, member.role)) == wanted:
+            if sorted(choose_modules(model, spec)) == wanted:
                 return spec
         except ModelError:  # no such layer, or no such module
             continue
     got, expected = ", ".join(wanted[:3]), f"modules of a {model.config.model_type} that a genome can name"
     what, fix = "an adapter does not fit the trunk.", "use the model of the stage that wrote it"
-    raise ModelError(Fault(what, str(member.adapter), got, expected, fix))
+    raise ModelError(Fault(what, str(folder), got, expected, fix))

@@ -66,5 +66,5 @@ class _Nats(torch.autograd.Function):
     def backward(ctx: Any, factor_BT: Tensor) -> tuple[Tensor, None, None, None, None]:
         grad_NH, row_N, token_N = ctx.saved_tensors
         grad_BTH = grad_NH.new_zeros(ctx.sizes)
-        grad_BTH[row_N, token_N] = grad_NH * factor_BT[row_N, token_N + 1, None].to(grad_NH.dtype)
+        grad_BTH[row_N, token_N] = (grad_NH * factor_BT[row_N, token_N + 1, None]).to(grad_NH.dtype)
         return grad_BTH, None, None, None, None

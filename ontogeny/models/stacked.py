@@ -1,7 +1,7 @@
 """Several low-rank adapters on one frozen trunk: each row of a batch belongs to one adapter, or to none.
 
-Shapes: B row, T token, K adapter of a module, R rank (the largest of the module's), I inputs, O outputs; G run of rows
-of one adapter (or a single row), N tokens of it."""
+Shapes: B row, T token, H hidden, K adapter of a module, R rank (the largest of the module's), I inputs, O outputs; G
+run of rows of one adapter (or a single row), N tokens of it."""
 
 from __future__ import annotations
 
@@ -137,14 +137,14 @@ class StackedLoRA(nn.Module):
         if group_B is not None:
             self.set_groups(group_B)
         if told_BT is not None:
-            return self._nats(input_ids, told_BT, further)
+            return self.model.get_output_embeddings()(self.hidden(input_ids, **further), input_ids, told_BT)
         with self.lower.once(input_ids, further) as (ids_UT, inputs):
             return self.model(input_ids=ids_UT, **inputs)
 
-    def _nats(self, input_ids: Tensor, told_BT: Tensor, further: dict[str, Any]) -> Tensor:
+    def hidden(self, input_ids: Tensor, **further: Any) -> Tensor:
+        """hidden_BTH: what the output layer is given; groups have been set beforehand."""
         with self.lower.once(input_ids, further) as (ids_UT, inputs):
-            hidden_BTH = self.model.base_model(input_ids=ids_UT, **inputs).last_hidden_state
-        return self.model.get_output_embeddings()(hidden_BTH, input_ids, told_BT)
+            return self.model.base_model(input_ids=ids_UT, **inputs).last_hidden_state
 
     def wrapped(self) -> dict[str, StackedLinear]:
         """The modules that carry adapters, by the name each has in the plain model."""

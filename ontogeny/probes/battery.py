@@ -15,7 +15,7 @@ from ontogeny.core.errors import Fault, ModelError, closest
 from ontogeny.core.hashes import seed_of
 from ontogeny.core.schema import TRUNK
 from ontogeny.corpus.vocabulary import make_encoder
-from ontogeny.models.adapters import load_adapter, use_adapter
+from ontogeny.models.casting import stack_adapters
 from ontogeny.models.causal import load_model
 from ontogeny.probes.bits_per_byte import make_passage_sets
 from ontogeny.probes.bridge import make_bridge_sets
@@ -25,7 +25,7 @@ from ontogeny.probes.health import measure_health
 from ontogeny.probes.in_context import make_in_context_sets
 from ontogeny.probes.induction import make_induction_sets
 from ontogeny.probes.mismatch_recovery import make_mismatch_sets
-from ontogeny.probes.scoring import Row, make_batches, score_rows, tokens_fed
+from ontogeny.probes.scoring import BATCH_TOKENS, Row, make_batches, score_roles, score_rows, tokens_fed
 from ontogeny.probes.self_repair import make_repair_sets
 from ontogeny.probes.sets import Asked, ProbeSet
 from ontogeny.probes.unprompted import measure_structure, measure_unprompted
@@ -111,7 +111,7 @@ def asked_of(request: ProbeRequest) -> Asked:
 def measure(request: ProbeRequest) -> list[dict[str, Any]]:
     """Every row of probes.json, the same on every rank and for any number of ranks.
 
-    The model is loaded once, adapters are switched on it. Ranks share out fixed batches and live probes, and gather
+    The model is loaded once, the adapters are stacked on it. Ranks share out fixed batches and live probes, and gather
     once. Raises: ModelError for a probe that does not exist, or that finds nothing to score."""
     _require_known(request.battery)
     asked = asked_of(request)
@@ -185,7 +185,7 @@ def _score(
 ) -> tuple[dict[tuple[str, int], list[float]], dict[str, list[dict[str, Any]]], dict[str, list[int]]]:
     """Nats of the ends of each subject's rows and the rows of live probes, gathered from all ranks; the tokens fed for
     each subject's sets."""
-    with torch.random.fork_rng(devices=[]):  # PEFT draws weights before it loads them; no draw of ours may move
+    with torch.random.fork_rng(devices=[]):  # a probe may draw; no draw of training may move
         model = request.load(request.model_folder)
         mine: list[tuple[str | None, Any, Any]] = []
         asked_live = [name for name in LIVE if name in request.battery]
@@ -201,18 +201,19 @@ def _score(
 def _score_share(
     request: ProbeRequest, model: Any, sets: Mapping[str, Sequence[ProbeSet]]
 ) -> list[tuple[str | None, Any, Any]]:
-    """(subject, number of the row, nats of its ends) for this rank's batches."""
-    mine: list[tuple[str | None, Any, Any]] = []
-    turn = 0
-    for subject, some in sets.items():
-        rows: list[Row] = [row for one in some for row in one.rows]
-        if subject != TRUNK:
-            model = load_adapter(model, request.adapters[subject], subject)
-            use_adapter(model, subject)
-        batches = make_batches(rows)
-        shared = [batch for k, batch in enumerate(batches, start=turn) if k % request.world == request.rank]
-        turn += len(batches)
-        mine += [(subject, i, nats) for i, nats in score_rows(model, rows, shared)]
+    """(subject, number of the row, nats of its ends) for this rank's batches. Roles are scored together: the rows are
+    the same, and the layers below their adapters see them once."""
+    rows: list[Row] = [row for one in sets[TRUNK] for row in one.rows]
+    batches = make_batches(rows)
+    mine: list[tuple[str | None, Any, Any]] = [
+        (TRUNK, i, nats) for i, nats in score_rows(model, rows, batches[request.rank :: request.world])
+    ]
+    roles = [subject for subject in sets if subject != TRUNK]
+    if roles:
+        rows = [row for one in sets[roles[0]] for row in one.rows]
+        stack = stack_adapters(model, {role: request.adapters[role] for role in roles})
+        first = (request.rank - len(batches)) % request.world  # the ranks go on taking turns
+        mine += score_roles(stack, rows, make_batches(rows, BATCH_TOKENS // len(roles))[first :: request.world])
     return mine
 
 

@@ -1,7 +1,7 @@
 """How surprised a model is by the ends of a row: sums of nats, from a log-softmax in float32.
 
 Shapes: B row, T token (padded to the longest row), H hidden, N logit kept (the last columns), P predicting position,
-M scored token, V vocabulary."""
+M scored token, E sum of nats, V vocabulary, K role of a stack (1 for a plain model)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from ontogeny.models.head import PLAIN_HEADS
+from ontogeny.models.stacked import StackedLoRA
 
 BATCH_TOKENS = 4096
 ENOUGH_TOKENS, ALIKE_FRAC = 512, 0.85  # a batch of so many tokens takes no row much shorter than its longest
 LINE_TOKENS = 128  # short forks lie side by side in lines of about this length: no padding, and still little attention
 FORKING = ("llama", "gpt2", "qwen2", "gpt_neox")  # families where tests show that a fork scores as separate rows do
+SEEN = ("input_ids", "attention_mask", "position_ids")  # what a forward pass is given of each line
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Row:
         return len(self) - len(self.ends)
 
 
-def make_batches(rows: Sequence[Row]) -> list[list[int]]:
-    """The rows' numbers in fixed batches of about BATCH_TOKENS, rows of one kind and length together.
+def make_batches(rows: Sequence[Row], batch_tokens: int = BATCH_TOKENS) -> list[list[int]]:
+    """The rows' numbers in fixed batches of about so many tokens, rows of one kind and length together.
 
     A function of the rows alone: any number of ranks shares out the same batches, so scores do not depend on it."""
     order = sorted(range(len(rows)), key=lambda i: (len(rows[i].ends), -rows[i].fed, -len(rows[i].stem), i))
@@ -50,7 +52,7 @@ def make_batches(rows: Sequence[Row]) -> list[list[int]]:
         last = batches[-1] if batches else [i]
         longest, tokens = rows[last[0]], len(last) * rows[last[0]].fed
         alike = tokens < ENOUGH_TOKENS or rows[i].fed >= ALIKE_FRAC * longest.fed or len(longest.ends) > 1
-        fits = tokens + longest.fed <= BATCH_TOKENS
+        fits = tokens + longest.fed <= batch_tokens
         if batches and len(longest.ends) == len(rows[i].ends) and alike and fits:
             last.append(i)
         else:
@@ -60,28 +62,39 @@ def make_batches(rows: Sequence[Row]) -> list[list[int]]:
 
 def score_rows(model: Any, rows: Sequence[Row], batches: Iterable[Sequence[int]]) -> Iterator[tuple[int, list[float]]]:
     """(number of the row, nats of each of its ends) for the rows of these batches."""
-    forking = _forks(model)
     for batch in batches:
-        chosen = [rows[i] for i in batch]
-        if forking or all(len(row.ends) == 1 for row in chosen):
-            yield from zip(batch, score_batch(model, chosen), strict=True)
-        else:  # each end goes after a stem of its own
-            columns = [
-                score_batch(model, [Row(row.stem, (end,), row.common) for row, end in zip(chosen, ends, strict=True)])
-                for ends in zip(*(row.ends for row in chosen), strict=True)
-            ]
-            yield from zip(
-                batch, ([one for nats in of_row for one in nats] for of_row in zip(*columns, strict=True)), strict=True
-            )
+        yield from zip(batch, _of_batch(model, [rows[i] for i in batch]), strict=True)
+
+
+def score_roles(
+    stack: StackedLoRA, rows: Sequence[Row], batches: Iterable[Sequence[int]]
+) -> Iterator[tuple[str, int, list[float]]]:
+    """(role, number of the row, nats of each of its ends): every role of a stack scores the rows of these batches."""
+    for batch in batches:
+        keys = [(role, i) for role in stack.roles for i in batch]
+        for (role, i), nats in zip(keys, _of_batch(stack, [rows[i] for i in batch]), strict=True):
+            yield role, i, nats
+
+
+def _of_batch(model: Any, rows: Sequence[Row]) -> list[list[float]]:
+    if _forks(model) or all(len(row.ends) == 1 for row in rows):
+        return score_batch(model, rows)
+    columns = [  # each end goes after a stem of its own
+        score_batch(model, [Row(row.stem, (end,), row.common) for row, end in zip(rows, ends, strict=True)])
+        for ends in zip(*(row.ends for row in rows), strict=True)
+    ]
+    return [[one for nats in of_row for one in nats] for of_row in zip(*columns, strict=True)]
 
 
 @torch.inference_mode()
 def score_batch(model: Any, rows: Sequence[Row]) -> list[list[float]]:
-    """Nats of each end of each row. Right padding needs no mask: a token does not see what comes after it.
+    """Nats of each end of each row; of a stack, of all rows by its first role, then by its second, and so on.
 
+    Right padding needs no mask: a token does not see what comes after it.
     Rows of several ends are forks: one mask hides the ends from each other, and positions restart behind the stem; it
     also hides forks of one line from each other."""
-    device = model.device
+    plain, stack = _plain(model), model if isinstance(model, StackedLoRA) else None
+    device = plain.device
     forks = any(len(row.ends) > 1 for row in rows)
     places = _places(rows) if forks else [(i, 0) for i in range(len(rows))]
     length = max(offset + row.fed for (_, offset), row in zip(places, rows, strict=True))
@@ -95,20 +108,26 @@ def score_batch(model: Any, rows: Sequence[Row]) -> list[list[float]]:
         mask_B1TT, positions_BT = _fork(rows, places, ids_BT.shape)
         asked |= {"attention_mask": mask_B1TT.to(device), "position_ids": positions_BT.to(device)}
     line_P, column_P, place_M, target_M, end_M = (one.to(device) for one in _targets(rows, places))
-    plain = _plain(model)
+    if stack is not None:
+        stack.set_groups(torch.arange(len(stack.roles)).repeat_interleave(len(ids_BT)))
+        asked |= {name: torch.cat([asked[name]] * len(stack.roles)) for name in SEEN if name in asked}
     if plain.config.model_type in PLAIN_HEADS:  # the head need not see what is not scored
-        hidden_BTH = plain.base_model(**asked).last_hidden_state
-        logits_PV = plain.get_output_embeddings()(hidden_BTH[line_P, column_P])
+        hidden_BTH = stack.hidden(**asked) if stack is not None else plain.base_model(**asked).last_hidden_state
+        hidden_KBTH = hidden_BTH.unflatten(0, (-1, len(ids_BT)))
+        logits_KPV = plain.get_output_embeddings()(hidden_KBTH[:, line_P, column_P])
     else:
         further = {"logits_to_keep": length - first} if _takes(model, "logits_to_keep") else {}
-        logits_BNV = model(**asked, **further).logits
-        logits_PV = logits_BNV[line_P, column_P - (length - logits_BNV.shape[1])]
-    logits_PV = logits_PV.float()
-    nats_M = logits_PV.logsumexp(dim=-1)[place_M] - logits_PV[place_M, target_M]
-    sums = torch.zeros(sum(len(row.ends) + 1 for row in rows), dtype=torch.float64, device=device)
-    told = iter(sums.index_add_(0, end_M, nats_M.double()).tolist())
-    common = [next(told) for _ in rows]
-    return [[shared + next(told) for _ in row.ends] for row, shared in zip(rows, common, strict=True)]
+        logits_KBNV = model(**asked, **further).logits.unflatten(0, (-1, len(ids_BT)))
+        logits_KPV = logits_KBNV[:, line_P, column_P - (length - logits_KBNV.shape[2])]
+    logits_KPV = logits_KPV.float()
+    nats_KM = logits_KPV.logsumexp(dim=-1)[:, place_M] - logits_KPV[:, place_M, target_M]
+    sums_KE = torch.zeros(len(nats_KM), sum(len(row.ends) + 1 for row in rows), dtype=torch.float64, device=device)
+    found = []
+    for sums in sums_KE.index_add_(1, end_M, nats_KM.double()).tolist():
+        told = iter(sums)
+        common = [next(told) for _ in rows]
+        found += [[shared + next(told) for _ in row.ends] for row, shared in zip(rows, common, strict=True)]
+    return found
 
 
 def tokens_fed(model: Any, rows: Iterable[Row]) -> int:
@@ -171,6 +190,8 @@ def _fork(rows: Sequence[Row], places: Sequence[tuple[int, int]], shape: tuple[i
 
 
 def _plain(model: Any) -> Any:
+    if isinstance(model, StackedLoRA):
+        return model.model
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 

@@ -20,7 +20,6 @@ from ontogeny.models.adapters import (
     check_adapter,
     load_adapter,
     require_base,
-    use_adapter,
     write_adapter,
 )
 from ontogeny.models.causal import load_model, write_model
@@ -84,12 +83,10 @@ def test_the_folder_holds_no_path_and_no_other_file(tmp_path):
     }
 
 
-def test_adapters_are_switched_on_one_model(tmp_path):
+def test_an_adapter_loaded_by_peft_speaks_as_its_group_of_the_stack(tmp_path):
     stack, ids_BT = exported(tmp_path), some_ids()
-    model = load_adapter(load_model(tmp_path / "model"), tmp_path / "student", "student")
-    model = load_adapter(model, tmp_path / "critic", "critic")
-    for group, name in [(0, "student"), (1, "critic"), (0, "student")]:
-        use_adapter(model, name)
+    for group, name in enumerate(["student", "critic"]):
+        model = load_adapter(load_model(tmp_path / "model"), tmp_path / name, name)
         told_BTV = stack(ids_BT, torch.full((4,), group)).logits
         assert (model(input_ids=ids_BT).logits - told_BTV).abs().max() <= 2e-6
         assert not any(parameter.requires_grad for parameter in model.parameters())

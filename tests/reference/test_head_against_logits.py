@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
-from tiny_models import VOCAB, role, some_ids, stir, tiny
 
 from ontogeny.models import head as head_module
 from ontogeny.models.head import PLAIN_HEADS, FrozenHead
 from ontogeny.models.stacked import build_stack
 from ontogeny.train.losses import token_nats
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+from tiny_models import VOCAB, role, some_ids, stir, tiny
 
 GROUPS = torch.tensor([0, 1, 1, 0])
 
@@ -66,8 +71,11 @@ def test_half_precision_is_scored_in_float32():
     assert told_BT.dtype == torch.float32
     assert torch.allclose(told_BT, plain_BT, atol=1e-5)
     (_, exact), _ = plain_and_told("llama", "all", torch.float32, chosen_BT)
-    for name, grad in exact.items():  # no further from the truth than the logits' own way is
-        assert float((told[name] - grad).norm()) <= 1.2 * float((plain[name] - grad).norm()) + 1e-6, name
+
+    def off(found):
+        return sum(float((found[name] - grad).norm() / grad.norm()) for name, grad in exact.items())
+
+    assert off(told) <= 1.15 * off(plain)  # no further from the truth than the logits' own way is
 
 
 def test_the_parameters_keep_their_names_and_stay_tied():

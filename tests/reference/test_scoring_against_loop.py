@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from ontogeny.probes.scoring import FORKING, Row, make_batches, score_batch, score_rows, tokens_fed
+from ontogeny.models.adapters import load_adapter, write_adapter
+from ontogeny.models.casting import stack_adapters
+from ontogeny.models.stacked import build_stack
+from ontogeny.probes.scoring import FORKING, Row, make_batches, score_batch, score_roles, score_rows, tokens_fed
 from ontogeny.probes.sets import shared_row
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-from tiny_models import FAMILIES, some_ids, tiny
+from tiny_models import FAMILIES, role, some_ids, stir, tiny
 
 
 def rows_of(count=14):
@@ -63,6 +66,29 @@ def test_what_ends_have_in_common_counts_in_each(family):
         assert told[k] == pytest.approx(told[k + 6], rel=2e-6) and told[k + 12] == pytest.approx(told[k][:1], rel=2e-6)
     fed = [tokens_fed(model, some) for some in (shared, apart)]
     assert fed[0] < fed[1] if family in FORKING else fed[0] == fed[1]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("layers", ["all", "top-half"])
+def test_roles_scored_together_score_as_each_alone_by_peft(family, layers, tmp_path):
+    specs = {"student": role(4, 8, "attention", layers), "critic": role(2, 8, "all", layers)}
+    trained = build_stack(tiny(family), specs, 3)
+    stir(trained)
+    transposed = any(module.transposed for module in trained.wrapped().values())
+    folders = {name: tmp_path / name for name in specs}
+    for name, spec in specs.items():
+        write_adapter(trained.role_parameters(name), spec, "0" * 64, folders[name], transposed)
+    rows, told = rows_of(), {}
+    stack = stack_adapters(tiny(family), folders)
+    for name, i, nats in score_roles(stack, rows, make_batches(rows, 200)):
+        told[name, i] = nats
+    assert len(told) == 2 * len(rows)
+    bare = dict(score_rows(tiny(family).eval(), rows, make_batches(rows)))
+    for name, folder in folders.items():
+        alone = dict(score_rows(load_adapter(tiny(family), folder), rows, make_batches(rows)))
+        for i in range(len(rows)):
+            assert told[name, i] == pytest.approx(alone[i], rel=2e-6)
+            assert told[name, i] != pytest.approx(bare[i], rel=1e-4)
 
 
 def test_equal_ends_tie_exactly():
