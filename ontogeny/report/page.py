@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from ontogeny.core.run import write_atomic
 from ontogeny.report import plots, provenance, remembered, scene_effects, story, tables
+from ontogeny.report.beside import beside_table
 from ontogeny.report.figures import count, moment, visible
 from ontogeny.report.read import Life, read_life
 
@@ -24,10 +25,14 @@ CHARTS: tuple[Callable[[Life], plots.Chart | None], ...] = (
 )
 
 
-def write_report(run_dir: Path) -> Path:
-    """Writes RUN/report.html from what the run directory holds now, and returns its path."""
+def write_report(run_dir: Path, beside: Path | None = None) -> Path:
+    """Writes RUN/report.html from what the run directory holds now, and returns its path; `beside`: another life's.
+
+    Raises: RunError where that was not measured on the same held-out text."""
     run_dir = Path(run_dir)
-    html = make_page(read_life(run_dir), run_dir.resolve().name)
+    life = read_life(run_dir)
+    table = beside_table(life, read_life(beside), beside) if beside else None
+    html = make_page(life, run_dir.resolve().name, table)
     return write_atomic(run_dir / "report.html", html.encode("utf-8", "replace"))
 
 
@@ -44,20 +49,19 @@ def templates() -> Environment:
     return environment
 
 
-def make_page(life: Life, folder: str) -> str:
+def make_page(life: Life, folder: str, beside: tables.Table | None = None) -> str:
     """The page as HTML; pure, so equal run directories give equal pages."""
     charts = {chart.key: chart for make in CHARTS if (chart := make(life))}
     return (
         templates()
         .get_template("page.html.j2")
-        .render(charts=charts, **headline(life), **results(life), **origins(life, folder))
+        .render(charts=charts, beside_table=beside, **headline(life), **results(life), **origins(life, folder))
     )
 
 
 def headline(life: Life) -> dict:
     """Name, outcome, the sentences, and the table under them; what a card says too."""
     found = story.changes(life)
-    arm = life.plan.get("arm")
     return {
         "name": life.name,
         "state": life.state,
@@ -67,7 +71,7 @@ def headline(life: Life) -> dict:
         "forgot": story.forgetting_sentence(found),
         "rose": any(change.verdict == "rose" for change in found),
         "change_table": tables.change_table(found) if found else None,
-        "arm": str(arm) if arm else "",
+        "arm": life.arm,
         "tokens": count(story.tokens_seen(life)),
         "as_of": moment(life.events[-1].get("time")) if life.events else "",
         "estimate": bool(life.plan.get("estimate")),

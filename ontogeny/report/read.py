@@ -111,6 +111,11 @@ class Life:
         return str((self.outcome or {}).get("outcome") or "running")
 
     @cached_property
+    def arm(self) -> str:
+        """The control arm, as a command line names it (without=BOOK); nothing for the genome itself."""
+        return "=".join(str(value) for value in mapped(self.plan.get("arm")).values() if value is not None)
+
+    @cached_property
     def planned(self) -> list[dict[str, Any]]:
         """The stages of plan.json, in order."""
         return [stage for stage in listed(self.plan.get("stages")) if isinstance(stage, dict)]
