@@ -10,7 +10,7 @@ import typer
 
 from ontogeny.cli import genome_write
 from ontogeny.cli.genome_write import Second
-from ontogeny.cli.shared import GenomeFile, Json, Libraries, Overrides, Quiet, planned, print_json
+from ontogeny.cli.shared import GenomeFile, Json, Libraries, Overrides, Quiet, located, planned, print_json
 
 if TYPE_CHECKING:
     from ontogeny.core.errors import Fault
@@ -34,14 +34,19 @@ def check(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tell all faults of a genome, with line and column; and its warnings."""
+    """Tell all faults of a genome and of the scenes it reads, with line and column; and its warnings."""
     from ontogeny.core.errors import USER_FAULT, Fault, GenomeError, OntogenyError
     from ontogeny.core.genome import load_genome
+    from ontogeny.corpus.authored import authored_scenes
 
     warnings: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
     try:
-        warnings = planned(load_genome(genome, overrides or (), libraries or ())).warnings
+        loaded = load_genome(genome, overrides or (), libraries or ())
+        plan = planned(loaded)
+        warnings = plan.warnings
+        with located(loaded):
+            authored_scenes(plan, loaded.library)
         if strict and warnings:
             expected, fix = "no warning, as --strict asks", "mend it, or check without --strict"
             raise GenomeError(Fault(f"{warning}.", str(genome), "a warning", expected, fix) for warning in warnings)

@@ -39,8 +39,11 @@ class Fault:
         return "\n".join(lines)
 
 
+MOST_TOLD = 40  # a catalogue that was not named is a fault in every book of the genome
+
+
 class OntogenyError(Exception):
-    """A fault that a person can mend. Takes one Fault or several."""
+    """A fault that a person can mend. Takes one Fault or several; as text the first MOST_TOLD."""
 
     exit_code = USER_FAULT
 
@@ -49,8 +52,9 @@ class OntogenyError(Exception):
         super().__init__(self.faults)
 
     def __str__(self) -> str:
-        name = type(self).__name__
-        return "\n".join(f"{name}: {fault.render()}" for fault in self.faults)
+        name, more = type(self).__name__, len(self.faults) - MOST_TOLD
+        told = [f"{name}: {fault.render()}" for fault in self.faults[:MOST_TOLD]]
+        return "\n".join([*told, f"{name}: and {more:,} more faults like these."] if more > 0 else told)
 
     def __reduce__(self):
         return (type(self), (self.faults,))

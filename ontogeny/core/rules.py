@@ -137,7 +137,7 @@ def _book_faults(index: int, stage: dict, library: Library, document: Document) 
                 document.at(where),
                 f"'{book}'",
                 f"a book id from {CATALOGUE}{closest(book, library.entries)}",
-                f"correct the id, or add the book to {CATALOGUE}",
+                f"correct the id, add the book to {CATALOGUE}, or name the genome's own catalogue with --library",
             )
 
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from ontogeny.train.optimizer import GroupClippedAdamW
 from ontogeny.train.subject import Subject, roles_subject, trunk_digest, trunk_subject
 
 TAG = "engine"
+PATIENCE = timedelta(hours=6)  # ranks wait while the first one seals what the weights decide; a dead one is seen sooner
 
 
 @dataclass
@@ -386,7 +388,7 @@ def start_distributed(threads: int, seed: int) -> tuple[int, int]:
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     try:
         deepspeed.init_distributed(
-            dist_backend="gloo" if get_accelerator().device_name() == "cpu" else None, verbose=False
+            dist_backend="gloo" if get_accelerator().device_name() == "cpu" else None, verbose=False, timeout=PATIENCE
         )
     except (RuntimeError, ValueError, KeyError) as problem:
         raise TrainError(

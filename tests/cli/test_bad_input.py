@@ -201,8 +201,9 @@ def test_more_tokens_than_the_books_hold(project, refused):
 
 def test_gap_scenes_without_their_cast(project, refused):
     project.change(("name: second", "name: second\n    scenes: {every_tokens: 300, kinds: [gap]}"))
-    (block,) = refused("prepare", "genome.yaml")
-    assert "need roles the genome does not have" in block and "genome.yaml:15:40" in block
+    for verb in ("prepare", "plan", "genome check"):
+        (block,) = refused(*verb.split(), "genome.yaml")
+        assert "need roles the genome does not have" in block and "genome.yaml:15:40" in block
 
 
 def test_a_scene_file_at_fault(project, refused):
