@@ -1,4 +1,4 @@
-"""Lives grown in turn by one worker are the lives that `ontogeny run` grows, whatever interrupts them."""
+"""Lives grown in turn by one worker, of two ranks, are the lives that `ontogeny run` grows, whatever interrupts them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ontogeny.core.run import RunDirectory
 from tests.launch.lives import SPROUT, call, events, processes_of, read_json, results, start, wait_for
 
 GATE = "stages.1.gate={probe: bits_per_byte, on: lexicon, below: 0.01, otherwise: end}"  # no life passes it
-SMALL = ("stages.0.span.tokens=5000", "stages.1.span.tokens=5000", GATE)
+SMALL = ("stages.0.span.tokens=5000", "stages.1.span.tokens=5000", "machine.ranks=2", "machine.zero_stage=2", GATE)
 OWN = ("gate.json", "fingerprints.json")  # a gate that may not act says so, and fingerprints hash what it says
 
 
