@@ -1,4 +1,4 @@
-"""Lives grown in turn by one worker, of two ranks, are the lives that `ontogeny run` grows, whatever interrupts them."""
+"""Lives that one worker of two ranks grows in turn are those that `ontogeny run` grows, whatever interrupts them."""
 
 from __future__ import annotations
 
