@@ -14,8 +14,10 @@ MEMBER = (
 
 
 def gates_act(run: RunDirectory) -> bool:
-    """Whether a gate may repeat a stage or end the life: not in an experiment, whose lives have to stay comparable."""
-    return (run.read_json(MEMBER) or {}).get("gates") != "recorded"
+    """Whether a gate may repeat a stage or end the life: not in an experiment, whose lives have to stay comparable, nor
+    in a control arm grown alone."""
+    is_arm = bool((run.read_json("plan.json") or {}).get("arm"))
+    return not is_arm and (run.read_json(MEMBER) or {}).get("gates") != "recorded"
 
 
 def decide(stage: StagePlan, pass_: int, results: list[dict], acts: bool = True) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -99,3 +100,9 @@ def test_gates_act_but_in_a_life_of_an_experiment(tmp_path):
     assert gates_act(run)
     (tmp_path / MEMBER).write_text('{"gates": "recorded"}')
     assert not gates_act(run)
+
+
+@pytest.mark.parametrize(("arm", "acts"), [(None, True), ({"kind": "initiation_only"}, False)])
+def test_gates_do_not_act_in_an_arm_grown_alone(tmp_path, arm, acts):
+    (tmp_path / "plan.json").write_text(json.dumps({"arm": arm}))
+    assert gates_act(RunDirectory(tmp_path)) is acts
