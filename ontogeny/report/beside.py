@@ -51,7 +51,7 @@ def beside_table(life: Life, other: Life, path: Path) -> Table:
         5,
         f"The other: {_named(other, path)}. The trunks as they were last measured, on one held-out text. Intervals of "
         "differences: bits per byte by paired bootstrap over passages, the rest from both intervals as if they were "
-        "independent. One pair of lives: that the order did it takes several seeds (`ontogeny experiment`).",
+        "independent. One pair of lives: that the order did it takes several seeds, as an experiment has.",
     )
 
 
