@@ -5,7 +5,6 @@ Legend: B row of a micro-batch, T token, V vocabulary."""
 from __future__ import annotations
 
 import gc
-import hashlib
 import logging
 import math
 import os
@@ -26,7 +25,7 @@ from ontogeny.core.cursor import Cursor
 from ontogeny.core.errors import Fault, RunError, TrainError
 from ontogeny.core.plan import Plan, StagePlan
 from ontogeny.core.run import RunDirectory
-from ontogeny.corpus.layout import NO_TARGET
+from ontogeny.corpus.layout import NO_TARGET, row_digest
 from ontogeny.corpus.tokens import line_end_tokens, token_bytes
 from ontogeny.train.loop_terms import LoopMicro, LoopTerms, count_spans, count_terms
 from ontogeny.train.losses import token_nats, weighted_loss
@@ -365,14 +364,9 @@ class Learner:
 
 
 def fed_rows(micro: Micro, ids_BT: torch.Tensor, weights_BT: torch.Tensor) -> list[tuple[int, bytes]]:
-    """(row, digest) of what went into the model: SHA-256 of the ids as int32 LE, then the weights as float32 LE."""
-    ids_BT = ids_BT.to("cpu", torch.int32).numpy()
-    weights_BT = weights_BT.to("cpu", torch.float32).numpy()
-    return [
-        (int(row), hashlib.sha256(ids_T.tobytes() + weights_T.tobytes()).digest())
-        for row, ids_T, weights_T in zip(micro.rows_B, ids_BT, weights_BT, strict=True)
-        if row >= 0
-    ]
+    """(row, digest) of what went into the model."""
+    rows = zip(micro.rows_B.tolist(), ids_BT.cpu().numpy(), weights_BT.cpu().numpy(), strict=True)
+    return [(row, row_digest(ids_T, weights_T)) for row, ids_T, weights_T in rows if row >= 0]
 
 
 def start_distributed(threads: int, seed: int) -> tuple[int, int]:
