@@ -74,7 +74,7 @@ def _plain_bytes(entry: LibraryEntry, root: Path) -> int:
 
 
 @dataclass(frozen=True)
-class _Making:
+class Unmade:
     """One book to be cleaned."""
 
     entry: LibraryEntry
@@ -96,22 +96,44 @@ def stored_books(
     """(key in the store, record) of every book; those that are not there yet are made.
 
     Raises: OntogenyError with the faults of all books that cannot be had; what could be made stays in the store."""
+    keys, tasks = books_to_make(library, digests, skip_rules, store)
+    make_books(tasks, workers, progress)
+    return keys, records_of(library, keys, store)
+
+
+def books_to_make(
+    library: Library, digests: Mapping[str, str], skip_rules: Sequence[str], store: Store
+) -> tuple[dict[str, str], list[Unmade]]:
+    """The key of every book in the store, and those that are not there yet. Raises: LibraryError as `entry_of`."""
     keys, tasks = {}, []
     for book_id, raw_sha256 in digests.items():
         entry = entry_of(library, book_id)
         skipped = tuple(sorted({*skip_rules, *entry.skip_rules}))
         key = BookKey(raw_sha256, entry.source, entry.form, entry.language, skipped).digest
         if key not in keys.values() and not _is_whole(store.book(key)):
-            tasks.append(_Making(entry, library.root, skipped, raw_sha256, store.folder, key))
+            tasks.append(Unmade(entry, library.root, skipped, raw_sha256, store.folder, key))
         keys[book_id] = key
+    return keys, tasks
+
+
+def bytes_of(tasks: Sequence[Unmade]) -> int:
+    """About how much there is to clean."""
+    return sum(task.entry.bytes or _plain_bytes(task.entry, task.root) or USUAL_BYTES for task in tasks)
+
+
+def make_books(tasks: Sequence[Unmade], workers: Workers, progress: Progress) -> None:
+    """Cleans books into the store. Raises: CorpusError with the faults of all that cannot be had."""
     faults: list[Fault] = []
-    sizes = sum(task.entry.bytes or _plain_bytes(task.entry, task.root) or USUAL_BYTES for task in tasks)
-    for done, (index, found) in enumerate(workers.each(_make_book, tasks, sizes)):
+    for done, (index, found) in enumerate(workers.each(_make_book, tasks, bytes_of(tasks))):
         faults += found
         progress(f"book {tasks[index].entry.id}", done, len(tasks))
     if faults:
         raise CorpusError(faults)
-    return keys, [_record(entry_of(library, book_id), store.book(key)) for book_id, key in keys.items()]
+
+
+def records_of(library: Library, keys: Mapping[str, str], store: Store) -> list[BookRecord]:
+    """What the store tells of books, by the names that a library gives them."""
+    return [_record(entry_of(library, book_id), store.book(key)) for book_id, key in keys.items()]
 
 
 def _is_whole(folder: Path) -> bool:
@@ -131,7 +153,7 @@ def _record(entry: LibraryEntry, folder: Path) -> BookRecord:
     return BookRecord(**{**read_record(folder), **named})
 
 
-def _make_book(task: _Making) -> list[Fault]:
+def _make_book(task: Unmade) -> list[Fault]:
     """In a worker: cleans a book into the store; returns its faults."""
     try:
         source = read_source(task.entry, task.root)

@@ -25,6 +25,9 @@ _BLANKS = " \t\xa0\u3000\r"
 _NEWLINES = re.compile(r"\r\n?|[\u2028\u2029\x85\x0b]")
 _FORM_FEED = re.compile(r"(?<![ \t])[ \t]*+\x0c")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufeff\u200b\u2060]")
+_COMMON = bytes([*b"\t\n\x0c", *range(0x20, 0x7F)])
+_COMPOSED = re.compile(r"[\x00-\u02ff\u0400-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e]")  # and joins no other
+_BLANK_END = re.compile(rf"\n(?<=[{_BLANKS}]\n)")
 _MARKDOWN_HEADING = re.compile(r"^(#{1,6}) +(.*[^\s#]|#+)[ #]*$")
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
 _SPEAKER = re.compile(r"^\*\*([^*]+)\*\* *$")
@@ -79,15 +82,18 @@ def clean(text: str, markup: str, language: str = "en", skip: Collection[str] = 
 
 def _characters(text: str, cuts: Cuts) -> str:
     """Line ends of one kind, nothing that no reader sees, accents composed."""
-    if cuts.on("newlines") and any(sign in text for sign in "\r\u2028\u2029\x85\x0b"):
+    raw = text.encode("utf-8", "surrogatepass")
+    odd = frozenset(raw.translate(None, _COMMON).decode("utf-8", "surrogatepass"))  # what else the text holds
+    if cuts.on("newlines") and not odd.isdisjoint("\r\u2028\u2029\x85\x0b"):
         before = len(text)
         text, count = _NEWLINES.subn("\n", text)
         cuts.add("newlines", count, before - len(text))
-    if cuts.on("control_characters"):
+    if cuts.on("control_characters") and any(map(_CONTROL.match, odd)):
         before = len(text)
         text, count = _CONTROL.subn("", text)
         cuts.add("control_characters", count, before - len(text))
-    if cuts.on("unicode_nfc") and not unicodedata.is_normalized("NFC", text):
+    composed = all(map(_COMPOSED.match, odd)) or unicodedata.is_normalized("NFC", text)
+    if cuts.on("unicode_nfc") and not composed:
         composed = unicodedata.normalize("NFC", text)
         cuts.add("unicode_nfc", 1, len(text) - len(composed))
         text = composed
@@ -96,7 +102,7 @@ def _characters(text: str, cuts: Cuts) -> str:
 
 def _without_line_ends(text: str) -> str:
     """A text with no space at the end of a line; the same one where none is."""
-    if not text.endswith(tuple(_BLANKS)) and not any(blank + "\n" in text for blank in _BLANKS):
+    if not text.endswith(tuple(_BLANKS)) and not _BLANK_END.search(text):
         return text
     return "\n".join([line.rstrip(_BLANKS) for line in text.split("\n")])
 

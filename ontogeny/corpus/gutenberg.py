@@ -101,8 +101,8 @@ def cut_gutenberg(text: str, cuts: Cuts) -> tuple[str, bool]:
     return text, False
 
 
-def _markers(pattern: re.Pattern, text: str) -> list[re.Match]:
-    """Where a pattern matches at the beginning of a line; only lines that hold a sign of a marker are looked at."""
+def _marker_lines(text: str) -> list[int]:
+    """Where the lines begin that hold a sign of a marker."""
     lines: set[int] = set()
     for sign in _MARKER_SIGNS:
         at = text.find(sign)
@@ -111,7 +111,11 @@ def _markers(pattern: re.Pattern, text: str) -> list[re.Match]:
             if start or at <= MAX_MARKER_CHARS:
                 lines.add(start)
             at = text.find(sign, at + 1)
-    return [found for start in sorted(lines) if (found := pattern.match(text, start))]
+    return sorted(lines)
+
+
+def _markers(pattern: re.Pattern, text: str, lines: list[int]) -> list[re.Match]:
+    return [found for start in lines if (found := pattern.match(text, start))]
 
 
 def _told(cuts: Cuts, rule: str, cut: str) -> str:
@@ -122,13 +126,16 @@ def _told(cuts: Cuts, rule: str, cut: str) -> str:
 def _cut_header(text: str, cuts: Cuts) -> str:
     """Up to the last start marker in the first third (older books carry two), then what is left of a preamble."""
     limit = max(len(text) // 3, HEADER_CHARS)
-    starts = [found for found in _markers(_START, text) if found.start() < limit]
-    end = next((found.start() for found in _markers(_END, text) if found["mark"]), len(text))
+    lines = _marker_lines(text)
+    starts = [found for found in _markers(_START, text, lines) if found.start() < limit]
+    ends = _markers(_END, text, lines)
+    end = next((found.start() for found in ends if found["mark"]), len(text))
     starts = [found for found in starts if found.start() < end]
     if starts:
         _told(cuts, "gutenberg_header", text[: starts[-1].end()])
         text = text[starts[-1].end() :]
-    end = min((found.start() for found in _markers(_END, text)), default=len(text))
+        ends = _markers(_END, text, _marker_lines(text))
+    end = min((found.start() for found in ends), default=len(text))
     if length := _preamble_chars(text[:end], limit):
         _told(cuts, "gutenberg_header", text[:length])
         text = text[length:]
@@ -161,7 +168,8 @@ def _cut_footer(text: str, cuts: Cuts) -> str:
     A marker between asterisks counts anywhere, a mere phrase in the last two thirds."""
     pieces: list[str] = []
     at = 0
-    starts, ends = _markers(_START, text)[::-1], _markers(_END, text)
+    lines = _marker_lines(text)
+    starts, ends = _markers(_START, text, lines)[::-1], _markers(_END, text, lines)
     third = next((found.start() for found in ends if found["mark"]), len(text)) // 3
     for found in ends:
         if found.start() < at or not (found["mark"] or found.start() > third):
@@ -182,15 +190,15 @@ def cut_licences(lowered: str, blocks: list[Block], cuts: Cuts) -> list[Block]:
     signs = [sign for sign in _LICENCE_SIGNS if sign in lowered]
     if not signs or not cuts.on("licence"):
         return blocks
-    return cuts.drop("licence", blocks, (i for i, block in enumerate(blocks) if _is_licence(block, signs)))
+    words = sorted({max(sign.split(), key=len) for sign in signs})  # what a line's end cannot part
+    return cuts.drop("licence", blocks, (i for i, block in enumerate(blocks) if _is_licence(block, signs, words)))
 
 
-def _is_licence(block: Block, signs: list[str]) -> bool:
-    if len(block.lines) > 60:
+def _is_licence(block: Block, signs: list[str], words: list[str]) -> bool:
+    if len(block.lines) > 60 or not any(map("\n".join(block.lines).lower().__contains__, words)):
         return False
     flat = block.flat
-    low = flat.lower()
-    return any(sign in low for sign in signs) and bool(_LICENCE.search(flat))
+    return any(map(flat.lower().__contains__, signs)) and bool(_LICENCE.search(flat))
 
 
 def cut_credits(blocks: list[Block], had_header: bool, cuts: Cuts) -> list[Block]:

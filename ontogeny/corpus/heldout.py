@@ -17,8 +17,10 @@ from ontogeny.corpus.shelf import Shelf
 from ontogeny.corpus.shingles import (
     SHINGLE_WORDS,
     Known,
+    different,
     make_known,
     read_known,
+    shingles_each,
     shingles_of,
     shingles_within,
     write_known,
@@ -77,8 +79,8 @@ def unread_of(reading: BookReading, shelf: Shelf) -> list[list[int]]:
     """What a span left unread of a book: all of a book never opened, else its training passages past the end."""
     if reading.read_to == 0:
         return [[0, shelf.records[shelf.index[reading.id]].characters]]
-    book = shelf.open(reading.id)
-    return merge_ranges((p.start, p.end) for _, p in book.training() if p.start >= reading.read_to)
+    rows = shelf.passage_rows(reading.id)
+    return merge_ranges(rows[(rows[:, 0] >= reading.read_to) & (rows[:, 3] == 0), :2].tolist())
 
 
 def mark_contaminated(
@@ -90,7 +92,7 @@ def mark_contaminated(
 ) -> list[list[HeldOut]]:
     """Marks held-out passages that stand, wholly or by more than a fifth of their 8-word shingles, in the
     training text of any stage: books (moved sentences too) and authored scenes. They stay out of training."""
-    shingles = [[np.unique(shingles_of(passage.text)) for passage in stage] for stage in stages]
+    shingles = [shingles_each(passage.text for passage in stage) for stage in stages]
     wanted = _together([array for stage in shingles for array in stage])
     short = frozenset(
         passage.text.strip()
@@ -128,7 +130,7 @@ def standing(
 
     One of SENTENCE_WORDS words or more counts as standing in a book, or in a turn of a scene, that holds all its runs
     of so many words; a shorter one never does."""
-    shingles = [np.unique(shingles_of(sentence, SENTENCE_WORDS)) for sentence in sentences]
+    shingles = shingles_each(sentences, SENTENCE_WORDS)
     numbers = [number for number, array in enumerate(shingles) if len(array)]
     stands = np.zeros(len(sentences), dtype=bool)
     if not numbers:
@@ -144,7 +146,7 @@ def standing(
 
 
 def _together(arrays: list[np.ndarray]) -> np.ndarray:
-    return np.unique(np.concatenate(arrays)) if arrays else np.empty(0, dtype=np.uint64)
+    return different(np.concatenate(arrays)) if arrays else np.empty(0, dtype=np.uint64)
 
 
 def _looked_for(

@@ -22,6 +22,7 @@ from ontogeny.scenes.shape import Made, Scene
 
 MADE = ("gap", "contradiction", "bridge", "mismatch", "dialogue")
 POOL_SIZE = 200
+POOL_PASSAGES = 500  # of a longer book every second passage is looked at for sentences, every third, ...
 
 
 @dataclass(frozen=True)
@@ -185,10 +186,14 @@ class Maker:
         return rng.sample(pool, min(POOL_SIZE, len(pool)))
 
     def _sentences(self, number: int, book: OpenBook) -> list[tuple[int, str]]:
-        """(passage, sentence) of the book's linking sentences, or of any where those are too few."""
+        """(passage, sentence) of the book's linking sentences, or of any where those are too few.
+
+        Of a book of more than POOL_PASSAGES passages those of evenly spaced ones."""
         if number not in self._pools:
             linking: list[tuple[int, str]] = []
-            for index, passage in book.training():
+            passages = list(book.training())
+            passages = passages[:: -(-len(passages) // POOL_PASSAGES) or 1]
+            for index, passage in passages:
                 for start, end in book.paragraphs(passage):
                     linking += [
                         (index, sentence.text)
@@ -197,7 +202,7 @@ class Maker:
             if len({index for index, _ in linking}) < 3:
                 linking = [
                     (index, sentence.text)
-                    for index, passage in book.training()
+                    for index, passage in passages
                     for start, end in book.paragraphs(passage)
                     for sentence in split_sentences(book.text[start:end])
                 ]

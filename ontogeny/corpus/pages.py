@@ -26,10 +26,11 @@ _OPEN_END = re.compile(r"[\w,;-]$")
 _LINE_END_HYPHEN = re.compile("[-\u00ad\u00ac]\n")
 _DIGITS = frozenset("0123456789")
 _BEFORE_HEAD = _DIGITS | set(" \t\x0c")
-_REST_OF_WORD = re.compile(r"[-\u00ad\u00ac]\n[ \t]*+([^\W\d_]\w*+)([^\w\s]*+)([ \t]++)?")
+_REST_OF_WORD = re.compile(r"\n(?<=[-\u00ad\u00ac]\n)[ \t]*+([^\W\d_]\w*+)([^\w\s]*+)([ \t]++)?")  # behind a hyphen
 _WORD_END = re.compile(r"\w++\Z")
 MAX_WORD_CHARS, FEW_WORDS = 40, 32
 _WORD = re.compile(r"\w+(?:-\w+)*")
+_IN_WORD = re.compile(r"\w")
 _SUSPENDED = {"and", "or", "to", "und", "oder", "bis", "et", "ou", "y", "o", "e", "и", "или", "а", "nor", "but"}
 MIN_MARKS, MIN_PAGE_NUMBERS, OPEN_FRAC = 3, 5, 0.2
 MIN_HEADS, MAX_HEAD_CHARS = 4, 70
@@ -235,7 +236,17 @@ def _known_words(lowered: str, divided: list[_Divided]) -> set[str]:
     if len(divided) > FEW_WORDS:
         return set(_WORD.findall(lowered))
     asked = {form for word in divided for form in word.forms}
-    return {form for form in asked if form in lowered and re.search(rf"(?<!\w){re.escape(form)}(?!\w)", lowered)}
+    return {form for form in asked if _stands(form, lowered)}
+
+
+def _stands(form: str, lowered: str) -> bool:
+    """Whether a text has a word, or several with hyphens, that is no part of a longer one."""
+    at = lowered.find(form)
+    while at >= 0:
+        if not _IN_WORD.match(lowered[at - 1 : at]) and not _IN_WORD.match(lowered, at + len(form)):
+            return True
+        at = lowered.find(form, at + 1)
+    return False
 
 
 def _without(text: str, divided: list[_Divided]) -> str:
@@ -247,7 +258,7 @@ class _Divided:
     """A word that a line's end divides."""
 
     def __init__(self, found: re.Match):
-        text, hyphen = found.string, found.start()
+        text, hyphen = found.string, found.start() - 1
         before = _WORD_END.search(text, max(0, hyphen - MAX_WORD_CHARS), hyphen)
         self.left = before.group() if before else ""
         self.right, self.marks, self.space = found.groups()

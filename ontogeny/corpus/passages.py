@@ -6,8 +6,8 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 TARGET_CHARS = 800
 LONG_PARAGRAPH_CHARS = 1500
@@ -23,8 +23,7 @@ _BEFORE_FORMULA = re.compile(r"[^\W\d_]\s*\Z")
 _FORMULA_STARTS = ("\\", "$", "&", "=", "(")
 
 
-@dataclass(frozen=True)
-class Passage:
+class Passage(NamedTuple):
     """A run of whole paragraphs, [start, end) in the cleaned book; `chapter` counts the chapters, -1 before any."""
 
     start: int

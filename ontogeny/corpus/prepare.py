@@ -15,7 +15,16 @@ from ontogeny.core.hashes import file_sha256, sha256_hex
 from ontogeny.core.library import Library
 from ontogeny.core.positions import shown
 from ontogeny.corpus.authored import authored_scenes, scenes_path
-from ontogeny.corpus.books import Progress, encoder_of, raw_digests, stored_books, stored_tokens
+from ontogeny.corpus.books import (
+    Progress,
+    books_to_make,
+    bytes_of,
+    encoder_of,
+    make_books,
+    raw_digests,
+    records_of,
+    stored_tokens,
+)
 from ontogeny.corpus.general import GENERAL, general_passages
 from ontogeny.corpus.heldout import HeldOut, held_out_of, mark_contaminated, unread_of
 from ontogeny.corpus.items.all import general_items, stage_items
@@ -204,12 +213,13 @@ class _Making:
             self.progress(f"packs of the arm {plan.arm['kind']}", 0, 1)
             write_repacked(folder, plan, declared, genome, self.workers)
             return
+        self.store.sweep()
+        keys, unmade = books_to_make(self.library, self.digests, plan.skip_rules, self.store)
+        self.workers.start(bytes_of(unmade), "ontogeny.corpus.books")
         authored = authored_scenes(plan, self.library)
         definitions = [_definitions(stage, plan, self.library) for stage in plan.stages]
-        self.store.sweep()
-        keys, records = stored_books(
-            self.library, self.digests, plan.skip_rules, self.store, self.workers, self.progress
-        )
+        make_books(unmade, self.workers, self.progress)
+        records = records_of(self.library, keys, self.store)
         stored = {book_id: self.store.book(key) for book_id, key in keys.items()}
         (folder / "books").mkdir()
         for book_id, kept in stored.items():

@@ -15,6 +15,7 @@ import numpy as np
 from ontogeny.corpus.passages import Passage, hold_out, iterate_paragraphs, make_passages
 from ontogeny.corpus.store import StoredTokens, read_tokens
 
+PASSAGES = "passages.npy"
 KEPT_CHARS = 32 << 20  # of the books last opened
 
 
@@ -112,6 +113,10 @@ class Shelf:
             self._open.popitem(last=False)
         return book
 
+    def passage_rows(self, book_id: str) -> np.ndarray:
+        """The passages of a stored book, a row each: start, end, chapter, whether held out. Its text is not read."""
+        return np.load(self.stored[book_id] / PASSAGES, allow_pickle=False)
+
     def closed(self) -> Shelf:
         """The same shelf with no book open, for another process."""
         return Shelf(self.folder, self.records, self.stored, self.tokens)
@@ -144,14 +149,13 @@ def write_passages(folder: Path, passages: list[Passage], held_out: list[int]) -
     """Passages as a stored book keeps them: start, end, chapter, held out."""
     held = set(held_out)
     rows = [(p.start, p.end, p.chapter, i in held) for i, p in enumerate(passages)]
-    np.save(folder / "passages.npy", np.array(rows, dtype=np.int64).reshape(-1, 4), allow_pickle=False)
+    np.save(folder / PASSAGES, np.array(rows, dtype=np.int64).reshape(-1, 4), allow_pickle=False)
 
 
 def read_passages(folder: Path) -> tuple[list[Passage], frozenset[int]]:
     """What `write_passages` wrote."""
-    rows = np.load(folder / "passages.npy", allow_pickle=False).tolist()
-    passages = [Passage(start, end, chapter) for start, end, chapter, _ in rows]
-    return passages, frozenset(i for i, row in enumerate(rows) if row[3])
+    rows = np.load(folder / PASSAGES, allow_pickle=False)
+    return [Passage._make(row) for row in rows[:, :3].tolist()], frozenset(np.flatnonzero(rows[:, 3]).tolist())
 
 
 def as_manifest(record: BookRecord) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import multiprocessing
 import os
 import signal
@@ -29,6 +30,13 @@ class Workers:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def start(self, total_bytes: int, module: str) -> None:
+        """Starts the processes, where there will be work worth it; they load a module of it meanwhile."""
+        if self.count > 1 and self._pool is None and total_bytes >= FEW_BYTES:
+            pool = self._started()
+            for _ in range(self.count):
+                pool.submit(_load, module)
 
     def each(self, work: Callable[[Any], Any], tasks: Sequence[Any], total_bytes: int) -> Iterator[tuple[int, Any]]:
         """(index of the task, its result), as they are done. An exception of a task is raised here."""
@@ -59,6 +67,10 @@ def _some(waiting: dict[Future, int]) -> Iterator[tuple[int, Any]]:
         except BrokenProcessPool:
             told = "a worker process was ended from outside, as a system does that is short of memory"
             raise OSError(errno.ENOMEM, told) from None
+
+
+def _load(module: str) -> None:
+    importlib.import_module(module)
 
 
 def _begin() -> None:

@@ -23,8 +23,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.large_library import genome_text, write_large_library
-
 CONTEXT_TOKENS = 2048
 BOOK_PAGES = 1000
 Spent = tuple[float, float]  # seconds by the clock, processor seconds
@@ -127,6 +125,7 @@ def measured(root: Path, megabytes: int, rounds: int) -> dict[str, float]:
     from ontogeny.cli.shared import planned
     from ontogeny.core.genome import load_genome
     from ontogeny.corpus.prepare import prepare_corpus
+    from tests.bench.large_library import genome_text, write_large_library
 
     books = max(2, round(megabytes * 1e6 / (BOOK_PAGES * 2500)))
     total = write_large_library(root, books, BOOK_PAGES)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,8 +12,9 @@ from hypothesis import strategies as st
 from making import make_prose
 
 from ontogeny.core.cleaning import RULES
-from ontogeny.corpus.clean import clean
+from ontogeny.corpus.clean import _COMPOSED, clean
 from ontogeny.corpus.lines import kept_kind, surely_wrapped
+from ontogeny.corpus.pages import _stands
 
 HEADER = """The Project Gutenberg EBook of Nothing
 
@@ -242,6 +245,19 @@ def test_notes_and_pictures_are_marked_and_kept():
     book = clean(text, "plain")
     assert book.kinds["note"] == 2 and book.kinds["illustration"] == 2
     assert "[Footnote 3: It was\nrebuilt.]" in book.text and "[Illustration: THE BRIDGE\n\nas it was]" in book.text
+
+
+def test_characters_that_are_taken_as_composed_join_no_other():
+    taken = {chr(code) for code in range(sys.maxunicode + 1) if _COMPOSED.match(chr(code))}
+    assert all(unicodedata.is_normalized("NFC", sign) and not unicodedata.combining(sign) for sign in taken)
+    parts = (unicodedata.decomposition(chr(code)).split() for code in range(sys.maxunicode + 1))
+    joining = {chr(int(pair[1], 16)) for pair in parts if len(pair) == 2 and not pair[0].startswith("<")}
+    assert joining and not taken & joining
+
+
+@given(st.text("ab-é ", min_size=1, max_size=4), st.text("ab-é .", max_size=30))
+def test_a_word_stands_where_no_letter_goes_on(form, text):
+    assert _stands(form, text) == bool(re.search(rf"(?<!\w){re.escape(form)}(?!\w)", text))
 
 
 def test_newlines_and_characters_stay_what_they_are():

@@ -23,7 +23,15 @@ from ontogeny.corpus.layout import merge_ranges, read_json_lines
 from ontogeny.corpus.passages import iterate_paragraphs
 from ontogeny.corpus.prepare import prepare_corpus
 from ontogeny.corpus.shelf import BookRecord, Shelf
-from ontogeny.corpus.shingles import SHINGLE_WORDS, make_known, read_known, shingles_of, shingles_within, write_known
+from ontogeny.corpus.shingles import (
+    SHINGLE_WORDS,
+    make_known,
+    read_known,
+    shingles_each,
+    shingles_of,
+    shingles_within,
+    write_known,
+)
 from ontogeny.corpus.workers import Workers
 
 BOOKS = Path(__file__).parents[3] / "shared" / "books"
@@ -38,10 +46,12 @@ def test_runs_of_words_never_go_on_from_one_text_to_the_next(texts, words, group
     try:
         shingles_module.GROUP_CHARS = group_chars
         found = shingles_within(texts, words).tolist()
+        each = [one.tolist() for one in shingles_each(texts, words)]
     finally:
         shingles_module.GROUP_CHARS = usual
     assert found == [number for text in texts for number in shingles_of(text, words).tolist()]
     assert len(found) == sum(len(runs(text, words)) for text in texts)
+    assert each == [sorted(set(shingles_of(text, words).tolist())) for text in texts]
 
 
 def runs(text, words):

@@ -12,6 +12,7 @@ import pytest
 from making import ROLES, copy_corpus, make_library, make_plan, make_prose, make_stage, scene_yaml
 
 from ontogeny.core.errors import CorpusError
+from ontogeny.corpus import made
 from ontogeny.corpus.arranged import units_of
 from ontogeny.corpus.made import MADE
 from ontogeny.corpus.passages import make_passages
@@ -187,6 +188,22 @@ def test_mismatch_stands_before_a_book_of_dialogue(tmp_path, reading):
     assert wrong == [] and {"m0", "m1", "m2"} & {record["id"] for record in records}
     assert {record["book"] for record in records if record["kind"] == "dialogue"} <= {"three", "play"}
     assert verify_corpus(corpus.folder) == []
+
+
+def test_attempts_come_from_evenly_spaced_passages_of_a_long_book(tmp_path, monkeypatch):
+    monkeypatch.setattr(made, "POOL_PASSAGES", 4)
+    _, _, corpus = prepared_stage(tmp_path, kinds=("gap",))
+    shelf = Shelf(corpus.folder, [BookRecord(**book) for book in corpus.manifest["books"]])
+    asked = 0
+    for scene in corpus.shard(0).scenes:
+        book = shelf.open(scene["book"])
+        training = [passage for _, passage in book.training()]
+        looked_at = training[:: -(-len(training) // 4)]
+        assert 1 < len(looked_at) <= 4 < len(training)
+        attempt = next(text for _, span, text in scene["turns"] if span == "attempt")
+        assert any(attempt in book.text[start:end] for start, end, _ in looked_at)
+        asked += 1
+    assert asked > 5
 
 
 def test_mismatch_scenes_open_a_stage_that_begins_with_dialogue(tmp_path):
