@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,24 +89,30 @@ class Packer:
         self.writer = writer
         self.context_tokens = context_tokens
         self.bos_id = bos_id
+        self.fills: Sequence[int] | None = None  # tokens of each pack, where they are decided beforehand
         self.ids_T = np.full(context_tokens, bos_id, dtype=np.int32)
         self.codes_T = np.full(context_tokens, NO_TARGET, dtype=np.uint8)
         self.filled = 1
         self.tokens = self.padding_tokens = 0
-        self.cut_units = self.cut_turns = 0
+        self.cut_units = self.cut_turns = self.parted_units = 0
+
+    @property
+    def limit(self) -> int:
+        """Where this pack is full."""
+        return self.context_tokens if self.fills is None else 1 + self.fills[self.writer.rows]
 
     @property
     def place(self) -> tuple[int, int]:
         """(pack, token) where the next token goes."""
-        return (self.writer.rows, self.filled) if self.filled < self.context_tokens else (self.writer.rows + 1, 1)
+        return (self.writer.rows, self.filled) if self.filled < self.limit else (self.writer.rows + 1, 1)
 
     def add(self, part: Part) -> None:
         """Lets a part flow on, over as many packs as it needs."""
         done = 0
         while done < len(part.ids):
-            if self.filled == self.context_tokens:
+            if self.filled == self.limit:
                 self._begin()
-            count = min(self.context_tokens - self.filled, len(part.ids) - done)
+            count = min(self.limit - self.filled, len(part.ids) - done)
             here = slice(self.filled, self.filled + count)
             self.ids_T[here] = part.ids[done : done + count]
             self.codes_T[here] = part.codes[done : done + count]
@@ -119,7 +126,14 @@ class Packer:
     def add_unit(self, turns: Sequence[Sequence[Part]]) -> tuple[int, int]:
         """Adds a unit (the paragraph, then each turn) uncut; returns where it begins.
 
-        One longer than a pack is cut between turns, a turn longer than a pack anywhere; both are counted."""
+        One longer than a pack is cut between turns, a turn longer than a pack anywhere; both are counted. Where `fills`
+        are decided it flows as text does; what so stands in two packs is counted in `parted_units`."""
+        if self.fills is not None:
+            place = self.place
+            for part in (part for turn in turns for part in turn):
+                self.add(part)
+            self.parted_units += self.writer.rows != place[0]
+            return place
         sizes = [sum(len(part.ids) for part in turn) for turn in turns]
         fits = sum(sizes) <= self.context_tokens - 1
         if not fits:
@@ -152,3 +166,65 @@ class Packer:
         self.padding_tokens += self.context_tokens - self.filled
         self.writer.add(self.ids_T, self.codes_T)
         self.filled = 1
+
+
+def next_fit(steps: Sequence[Sequence[int]], room: int, flowing: int = 0) -> tuple[list[int], list[bool]]:
+    """(tokens of each pack, whether some are of a unit) as a Packer packs steps, `room` tokens a pack.
+
+    A step is the tokens of a text, or of a unit's paragraph and then of each turn; the paragraphs of the first
+    `flowing` units flow on as text does."""
+    fills, of_units = [0], [False]
+
+    def begin() -> None:
+        if fills[-1]:
+            fills.append(0)
+            of_units.append(False)
+
+    def flow(size: int, of_unit: bool) -> None:
+        while size:
+            if fills[-1] == room:
+                begin()
+            count = min(room - fills[-1], size)
+            fills[-1] += count
+            of_units[-1] |= of_unit
+            size -= count
+
+    for text, *turns in steps:
+        parts = [text, *turns] if turns else []
+        if not turns or flowing > 0:
+            flow(text, False)
+            parts = turns
+            flowing -= bool(turns)
+        if sum(parts) > room - fills[-1]:
+            begin()
+        for size in parts:
+            if room - fills[-1] < size <= room:
+                begin()
+            flow(size, True)
+    return (fills, of_units) if fills[-1] else (fills[:-1], of_units[:-1])
+
+
+def fills_of(steps: Sequence[Sequence[int]], room: int, packs: int) -> list[int] | None:
+    """The tokens of each of just `packs` packs of steps (as `next_fit`'s); None where they cannot be so many.
+
+    Where next-fit makes more, as few paragraphs as that takes flow on into their scene's pack, and if need be all does;
+    where it makes fewer, the fullest packs are halved, those without a scene first."""
+    total = sum(map(sum, steps))
+    if not packs <= total <= packs * room:
+        return None
+    units = sum(len(step) > 1 for step in steps)
+    fills, of_units = next_fit(steps, room)
+    if len(fills) > packs:
+        flowing = bisect_left(range(units), True, key=lambda count: len(next_fit(steps, room, count)[0]) <= packs)
+        fills, of_units = next_fit(steps, room, flowing)
+    if len(fills) > packs:
+        whole, rest = divmod(total, room)
+        fills = [room] * whole + [rest] * bool(rest)
+        of_units = [True] * len(fills)
+    while (missing := packs - len(fills)) > 0:
+        parting = [at for at, count in enumerate(fills) if count > 1]
+        halved = set(sorted(parting, key=lambda at: (of_units[at], -fills[at]))[:missing])
+        pairs = [([n - n // 2, n // 2] if at in halved else [n], of_units[at]) for at, n in enumerate(fills)]
+        of_units = [of_unit for pieces, of_unit in pairs for _ in pieces]
+        fills = [n for pieces, _ in pairs for n in pieces]
+    return fills

@@ -2,12 +2,14 @@
 
 shuffle, sentence_shuffle, sham_scenes and bridges_apart pack the genome's units (see `arranged`) anew; subset_only and
 initiation_only take one stage's packs for all. The manifest keeps the genome's declarations of what is read, held out,
-moved and left unread; `arm` says what was done to it, and to which corpus."""
+moved and left unread; `arm` says what was done to it, and to which corpus. Packed anew, a stage has as many packs as
+the genome's: a life of the arm takes as many steps."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from ontogeny.corpus.arranged import (
 )
 from ontogeny.corpus.layout import PASSAGE, trunk_weights
 from ontogeny.corpus.manifest import packed_facts, phases_of, replay_phase, roles_phase, write_manifest
-from ontogeny.corpus.pack import Part
+from ontogeny.corpus.pack import Part, fills_of
 from ontogeny.corpus.phases import steps_of
 from ontogeny.corpus.reading import StageReading, StageWriter, loop_loss_of
 from ontogeny.corpus.rows import Corpus
@@ -105,16 +107,17 @@ def _arranged(
     kind, entries = plan.arm["kind"], genome.manifest["stages"]
     scenes = [genome.shard(index).scenes for index in range(len(entries))]
     units = [units_of(index, entry, scenes[index], shelf) for index, entry in enumerate(entries)]
-    counts = None
+    counts, packs = None, [entry["packs"] for entry in entries]
     if kind == "shuffle":
         mixed = shuffled([unit for stage in units for unit in stage], plan.seed)
         _require(len(mixed) > 1, "shuffle", f"{len(mixed)} passages", "at least two")
         sizes = [RangeSizes(genome, index) for index in range(len(entries))]
-        ends = ends_of(
-            [unit_tokens(unit, sizes, scenes) for unit in mixed], [entry["text_tokens"] for entry in entries]
-        )
+        tokens = [unit_tokens(unit, sizes, scenes) for unit in mixed]
+        ends = ends_of(tokens, [entry["text_tokens"] for entry in entries])
         counts = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
         units = [mixed[end - count : end] for count, end in zip(counts, ends, strict=True)]
+        read = [sum(tokens[end - count : end]) for count, end in zip(counts, ends, strict=True)]
+        packs = packs_of(packs, read, plan.context_tokens - 1)
     elif kind == "sentence_shuffle":
         mixed = [
             with_mixed_sentences(entry["name"], stage, sections_of(entry, shelf), shelf, plan.seed)
@@ -127,7 +130,16 @@ def _arranged(
         swapped = [swap(stage, token_counter(make_encoder(folder / "tokenizer"))) for stage in scenes]
         _require(swapped != scenes, kind, f"no stage has two {what}", f"a stage with several {what}")
         scenes = swapped
-    return _packed(folder, plan, genome, shelf, workers, units, scenes), counts
+    return _packed(folder, plan, genome, shelf, workers, units, scenes, packs), counts
+
+
+def packs_of(wanted: Sequence[int], tokens: Sequence[int], room: int) -> list[int]:
+    """How many packs each stage gets: as many as the genome's, or those that its tokens fill; what one has too many,
+    those after it have less."""
+    packs: list[int] = []
+    for goal, count in zip(accumulate(wanted), tokens, strict=True):
+        packs.append(max(goal - sum(packs), -(-count // room)))
+    return packs
 
 
 def _packed(
@@ -138,12 +150,13 @@ def _packed(
     workers: Workers,
     units: list[list[Unit]],
     scenes: list[list[dict]],
+    packs: Sequence[int],
 ) -> list[dict]:
     tasks = []
-    for stage, mine in zip(plan.stages, units, strict=True):
+    for stage, mine, wanted in zip(plan.stages, units, packs, strict=True):
         keys = [step.scene for unit in mine for step in unit if step.scene is not None]
         records = {key: scenes[key[0]][key[1]] for key in keys}
-        tasks.append((stage, plan, shelf.closed(), mine, records, folder))
+        tasks.append((stage, plan, shelf.closed(), mine, records, wanted, folder))
     size = sum(entry["bytes"] for entry in genome.manifest["stages"])
     readings = dict(workers.each(_write_stage, tasks, size))
     entries: list[dict] = []
@@ -159,32 +172,52 @@ def _packed(
     return entries
 
 
-def _write_stage(task: tuple[Any, Any, Shelf, list[Unit], dict[SceneKey, dict], Path]) -> StageReading:
+def _write_stage(task: tuple[Any, Any, Shelf, list[Unit], dict[SceneKey, dict], int, Path]) -> StageReading:
     """In a worker: one stage of an arm into its folder."""
-    stage, plan, shelf, units, scenes, folder = task
+    stage, plan, shelf, units, scenes, packs, folder = task
     return _UnitWriter(stage, plan, shelf, make_encoder(folder / "tokenizer"), [], folder / stage.name).write_units(
-        units, scenes
+        units, scenes, packs
     )
 
 
 class _UnitWriter(StageWriter):
     """Packs units that are known, where a `StageWriter` finds them in its books."""
 
-    def write_units(self, units: list[Unit], scenes: Mapping[SceneKey, dict]) -> StageReading:
-        """The stage's packs; `scenes` are the records of the genome's corpus, with what an arm changed in them."""
+    def write_units(self, units: list[Unit], scenes: Mapping[SceneKey, dict], packs: int) -> StageReading:
+        """The stage's packs, `packs` if they can be so many; `scenes` are the records of the genome's corpus, with what
+        an arm changed in them."""
         self.limit_tokens = None
+        sizes = [
+            size
+            for mine, key in self._steps_read(units)
+            for size in self._sizes(mine, None if key is None else scene_of(scenes[key]))
+        ]
+        self.loss_tokens = self.bytes = 0  # what was counted so far was not packed
         self.open_packs()
+        self.packer.fills = fills_of(sizes, self.plan.context_tokens - 1, packs)
+        for mine, key in self._steps_read(units):
+            if key is not None:
+                self._add_scene(mine, key, scenes[key])
+                continue
+            for part in mine:
+                self.packer.add(part)
+        parted = self.packer.parted_units
+        told = f"{parted} scenes with their paragraphs stand in two packs, so that packs are as many as the genome's"
+        return self.close_packs([told] if parted else [])
+
+    def _steps_read(self, units: list[Unit]) -> Iterator[tuple[list[Part], SceneKey | None]]:
+        """The tokens of each step's ranges, and its scene."""
         for first in range(0, len(units), CHUNK_UNITS):
             chunk = units[first : first + CHUNK_UNITS]
             parts = self._parts(chunk)
-            for step in (step for unit in chunk for step in unit):
-                mine = [next(parts) for _ in step.ranges]
-                if step.scene is None:
-                    for part in mine:
-                        self.packer.add(part)
-                else:
-                    self._add_scene(mine, step.scene, scenes[step.scene])
-        return self.close_packs([])
+            yield from (([next(parts) for _ in step.ranges], step.scene) for unit in chunk for step in unit)
+
+    def _sizes(self, mine: list[Part], scene: Scene | None) -> list[tuple[int, ...]]:
+        """What `fills_of` is to know of a step."""
+        if scene is None:
+            return [(len(part.ids),) for part in mine]
+        turns = [sum(len(part.ids) for part in turn) for turn in self.scene_parts(scene, 0)]
+        return [(sum(len(part.ids) for part in mine), *turns)]
 
     def _parts(self, units: list[Unit]) -> Iterator[Part]:
         """The tokens of every range, in order."""

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ontogeny.corpus.layout import NO_TARGET, SCENE, code_of, role_weights, row_digest, trunk_weights
-from ontogeny.corpus.pack import Packer, Part, RowWriter
+from ontogeny.corpus.pack import Packer, Part, RowWriter, fills_of, next_fit
 
 
 def part(count, code=0, kind=0, source=0, skip=0):
@@ -77,3 +79,72 @@ def test_the_digest_is_of_little_endian_int32_and_float32():
 
     expected = hashlib.sha256(b"\x01\0\0\0\x02\0\0\0" + b"\0\0\0\0\0\0\x80\x3f").digest()
     assert row_digest(np.array([1, 2], np.uint16), np.array([0, 1], np.float64)) == expected
+
+
+SIZES = st.integers(1, 14)
+STEPS = st.lists(
+    st.one_of(
+        SIZES.map(lambda text: (text,)),
+        st.tuples(st.integers(0, 14), st.lists(SIZES, min_size=1, max_size=4)).map(lambda unit: (unit[0], *unit[1])),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+class Fills:
+    """A writer that keeps how many tokens each pack holds."""
+
+    def __init__(self):
+        self.fills = []
+
+    @property
+    def rows(self):
+        return len(self.fills)
+
+    def add(self, ids_T, codes_T):
+        self.fills.append(int((codes_T != NO_TARGET).sum()))
+
+    def note(self, segment):
+        pass
+
+    def close(self):
+        pass
+
+
+def packed(steps, fills=None):
+    writer = Fills()
+    packer = Packer(writer, 11, 0)
+    packer.fills = fills
+    for text, *turns in steps:
+        if turns:
+            packer.add_unit([[part(text)] if text else [], *[[part(size)] for size in turns]])
+        else:
+            packer.add(part(text))
+    packer.close()
+    return writer.fills, packer
+
+
+@given(STEPS)
+def test_next_fit_tells_what_a_packer_does(steps):
+    assert next_fit(steps, 10)[0] == packed(steps)[0]
+
+
+@given(STEPS, st.integers(-6, 6))
+def test_packs_can_be_as_many_as_is_asked(steps, more):
+    total, usual = sum(map(sum, steps)), len(next_fit(steps, 10)[0])
+    fills = fills_of(steps, 10, usual + more)
+    if not -(-total // 10) <= usual + more <= total:
+        assert fills is None
+        return
+    assert len(fills) == usual + more and sum(fills) == total and all(0 < count <= 10 for count in fills)
+    assert packed(steps, fills)[0] == fills
+    if not more:
+        assert fills == next_fit(steps, 10)[0]
+
+
+def test_a_scene_stands_in_two_packs_only_where_it_must():
+    steps = [(4,), (4, 2, 2), (3,)]
+    assert next_fit(steps, 10) == ([4, 10, 1], [False, True, False])
+    assert fills_of(steps, 10, 2) == [8, 7] and packed(steps, [8, 7])[1].parted_units == 1
+    assert fills_of(steps, 10, 4) == [2, 2, 10, 1] and packed(steps, [2, 2, 10, 1])[1].parted_units == 0

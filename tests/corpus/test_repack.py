@@ -22,6 +22,7 @@ from ontogeny.corpus.arranged import ends_of, own_repair, shuffled, swapped_repa
 from ontogeny.corpus.layout import NO_TARGET, PASSAGE, merge_ranges, read_json_lines
 from ontogeny.corpus.prepare import prepare_corpus
 from ontogeny.corpus.proof import verify_corpus
+from ontogeny.corpus.repack import packs_of
 from ontogeny.corpus.rows import Corpus
 from ontogeny.corpus.shelf import BookRecord, Shelf
 
@@ -152,6 +153,23 @@ def test_a_shuffled_life_holds_the_same_tokens(small):
     assert sum(arm["text_tokens"] for arm in corpus.manifest["stages"]) == sum(
         base["text_tokens"] for base in genome.manifest["stages"]
     )
+
+
+@pytest.mark.parametrize("words", MIXED)
+def test_an_arm_that_keeps_the_text_has_as_many_packs(small, words):
+    _, _, genome, arms, _ = small
+    packs = [[entry["packs"] for entry in corpus.manifest["stages"]] for corpus in (genome, arms[words][1])]
+    steps = [
+        [entry["phases"]["books"]["steps"] for entry in corpus.manifest["stages"]]
+        for corpus in (genome, arms[words][1])
+    ]
+    assert packs[0] == packs[1] and steps[0] == steps[1]
+
+
+def test_what_a_stage_has_too_many_packs_those_after_it_have_less():
+    assert packs_of([4, 4, 4], [31, 41, 20], 10) == [4, 5, 3]
+    assert packs_of([4, 4, 4], [31, 31, 41], 10) == [4, 4, 5]
+    assert packs_of([4, 4, 4], [10, 10, 10], 10) == [4, 4, 4]
 
 
 def test_every_stage_of_a_shuffled_life_reads_of_all(small):

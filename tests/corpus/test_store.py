@@ -107,11 +107,15 @@ def test_the_faults_of_all_books_are_told_at_once_and_much_work_is_kept(tmp_path
 
 
 PREPARE = """
-import sys
+import sys, time
 from pathlib import Path
 sys.path[:0] = {path!r}
-from ontogeny.corpus import workers
+from ontogeny.corpus import store, workers
 workers.FEW_BYTES = 0
+put = store.Store.put
+def put_slowly(self, folder, write):  # the processes take this over: they begin with this file
+    put(self, folder, lambda out: (time.sleep(0.03), write(out), time.sleep(0.03)))
+store.Store.put = put_slowly
 from test_store import library_and_plan
 from ontogeny.corpus.prepare import prepare_corpus
 library, plan = library_and_plan(Path({root!r}))
@@ -126,13 +130,13 @@ def test_killed_at_any_moment_nothing_is_made_twice_and_the_corpus_is_the_same(t
     rng, kills = random.Random(5), 0
     script = tmp_path / "prepare.py"
     script.write_text(PREPARE.format(path=sys.path, root=str(tmp_path)), encoding="utf-8")
-    for _ in range(12):
+    for _ in range(20):
         before = made(tmp_path / "store")
         process = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
-        seen_at = len(before) + rng.randint(1, 4)
+        seen_at = len(before) + rng.randint(1, 2)
         while process.poll() is None and len(made(tmp_path / "store")) < seen_at:
             time.sleep(0.01)
-        time.sleep(rng.random() * 0.1)
+        time.sleep(rng.random() * 0.03)
         kills += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
