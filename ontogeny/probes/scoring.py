@@ -119,7 +119,7 @@ def score_batch(model: Any, rows: Sequence[Row]) -> list[list[float]]:
         further = {"logits_to_keep": length - first} if _takes(model, "logits_to_keep") else {}
         logits_KBNV = model(**asked, **further).logits.unflatten(0, (-1, len(ids_BT)))
         logits_KPV = logits_KBNV[:, line_P, column_P - (length - logits_KBNV.shape[2])]
-    logits_KPV = logits_KPV.float()
+    logits_KPV = logits_KPV.to(torch.promote_types(logits_KPV.dtype, torch.float32))
     nats_KM = logits_KPV.logsumexp(dim=-1)[:, place_M] - logits_KPV[:, place_M, target_M]
     sums_KE = torch.zeros(len(nats_KM), sum(len(row.ends) + 1 for row in rows), dtype=torch.float64, device=device)
     found = []

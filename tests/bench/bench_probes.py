@@ -1,10 +1,11 @@
 """Speed of our scoring against lm-evaluation-harness on the same model and items, interleaved; printed as ratios.
 
-    python -m tests.bench.bench_probes [--model MODEL] [--items 60] [--rounds 3] [--task olmo:TASK]
+    python -m tests.bench.bench_probes [--model MODEL] [--items 60] [--rounds 3] [--task olmo:TASK] [--dtype float64]
 
 Needs lm_eval (pip install --no-deps lm_eval and what it then asks for). Both score text: encoding is timed, loading is
 not. lm_eval is timed at the best of several batch sizes. Minimal pairs are whole sentences after BOS, multiple choice
-are our trails, and the questions of --task where it is given. Also told: the largest difference in nats.
+are our trails, and the questions of --task where it is given. Also told: the largest difference in nats; with
+--dtype float64 that of what is asked, without the rounding of either side.
 Seconds are CPU seconds of all threads, which other work on the machine moves less than a clock's."""
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=60, help="items of each set")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--task", action="append", default=[], help="a further set, such as olmo:arc_easy")
+    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
     options = parser.parse_args()
+
+    import torch
 
     from ontogeny.models.causal import open_model, write_model
     from ontogeny.probes.ask import find_subject, request_for
@@ -43,8 +47,8 @@ def main() -> None:
         asked = asked_of(request)
         model = open_model(options.model)
         write_model(model.state_dict(), model.config, folder / "tokenizer", folder / "model", model.dtype)
-        model = open_model(str(folder / "model"))  # both read the same files
-        theirs = harness(folder / "model")
+        model = open_model(str(folder / "model")).to(getattr(torch, options.dtype))  # both read the same files
+        theirs = harness(folder / "model", options.dtype)
         sets = {name: [] for name in ("minimal_pairs", "trail_recall")}
         for probe, some in sets.items():
             for _, _, lines in items_of(asked, probe):
@@ -66,14 +70,14 @@ def fits(asked: Any, line: Mapping[str, Any]) -> bool:
     return 1 + len(context) + max(map(len, ends)) <= asked.context_tokens
 
 
-def harness(folder: Path) -> Callable[[Sequence[tuple[str, str]], int], list[float]]:
+def harness(folder: Path, dtype: str) -> Callable[[Sequence[tuple[str, str]], int], list[float]]:
     """lm_eval's scoring of (context, continuation) at a batch size: nats of each."""
     try:
         from lm_eval.api.instance import Instance
         from lm_eval.models.huggingface import HFLM
     except ImportError as error:
         sys.exit(f"lm_eval cannot be imported: {error}")
-    model = HFLM(pretrained=str(folder), device="cpu")
+    model = HFLM(pretrained=str(folder), device="cpu", dtype=dtype)
 
     def score(pairs: Sequence[tuple[str, str]], batch: int) -> list[float]:
         model.batch_size_per_gpu = batch
