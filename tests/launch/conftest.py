@@ -1,4 +1,4 @@
-"""One undisturbed life for all tests of this folder, which run one after another (`launch/test`)."""
+"""One undisturbed life for all tests of this folder; its files run two at a time (`launch/test`), the longest first."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import pytest
 from tests.launch.lives import SPROUT, call
 
 
+LONGEST = ("test_resume", "test_kinds_of_life", "test_ranks", "test_smollm2", "test_experiment")
+
+
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: "launch/test_smollm2" in item.nodeid)  # the longest, last
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")
