@@ -8,7 +8,6 @@ import pytest
 
 from tests.launch.lives import SPROUT, call
 
-
 LONGEST = ("test_resume", "test_kinds_of_life", "test_ranks", "test_smollm2", "test_experiment")
 
 
