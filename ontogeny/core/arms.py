@@ -286,23 +286,27 @@ def arm_equalities(
     """What two lives have in common, as checked: [{what, base, arm, equal, must}].
 
     `base`, `arm`: the plans as plan.json holds them, of the genome and of its arm; `manifests`: their corpora's.
-    `must` is False where the arm is about it. Tokens are equal within one batch; a repeated stage reads as many rows,
-    which hold more padding, or less; steps of repacked lives within one a stage, because a pack more or less comes of
-    padding."""
+    `must` is False where the arm is about it, or the genome cannot have it so: stages in another order take other steps
+    where their batches differ. Tokens are equal within one batch (times the epochs of a shuffled stage, which reads to
+    the nearest passage); a repeated stage reads as many rows, which hold more padding, or less. Steps are equal, but of
+    `shuffle` and of plans with another text within one a stage."""
     kind = arm["arm"]["kind"]
     stages = list(zip(base["stages"], arm["stages"], strict=True))
     batch_tokens = max(stage["batch_packs"] for stage in base["stages"]) * base["context_tokens"]
     spans_in_tokens = all("tokens" in stage["span"] for stage in base["stages"])
     chosen = any(stage["reading"] == "self_chosen" for stage in base["stages"])
     fewer = kind in ("without", "no_scenes", "no_mismatch", "rhythm") and not spans_in_tokens
-    exact = kind in ("reverse", "stage_permute", "no_roles", "again", *SAME_STEPS, *REPEATING)
+    moved = kind in ("reverse", "stage_permute")
+    batches = {stage["batch_packs"] for stage in base["stages"]}
+    exact = moved or (kind in ("no_roles", "again", *SAME_STEPS, *REPACKED) and kind != "shuffle")
+    epochs = max(stage["span"].get("epochs", 1) for stage in base["stages"]) if kind == "shuffle" else 1
     steps = [sum(_sum(plan, phase, "steps") for phase in ("books", "replay")) for plan in (base, arm)]
     tokens = [_sum(plan, "books", "tokens") for plan in (base, arm)]
     found = [
         _told(
             "trained tokens of the books",
             *tokens,
-            abs(tokens[0] - tokens[1]) <= batch_tokens,
+            abs(tokens[0] - tokens[1]) <= batch_tokens * epochs,
             not fewer and kind not in REPEATING,
         ),
         _of("rows of the books", base, arm, lambda p: _sum(p, "books", "rows"), kind in REPEATING),
@@ -311,7 +315,7 @@ def arm_equalities(
             "steps of the trunk",
             *steps,
             abs(steps[0] - steps[1]) <= (0 if exact else len(stages)),
-            not (fewer or chosen or kind in ("no_scenes", "no_mismatch", "rhythm")),
+            not (fewer or chosen or kind in ("no_scenes", "no_mismatch", "rhythm") or (moved and len(batches) > 1)),
         ),
         _of("trained tokens of roles", base, arm, lambda p: _sum(p, "roles", "tokens"), kind in ("reverse", "again")),
         _of("seed of the weights", base, arm, lambda p: p.get("weights_seed", p["seed"]), kind != "again"),

@@ -7,7 +7,7 @@ in order. Both as in `reading`, but for scenes named by (stage, number in scenes
 from __future__ import annotations
 
 import random
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from ontogeny.corpus.shelf import OpenBook, Shelf
 from ontogeny.corpus.turns import clipped
 from ontogeny.scenes.gap import split_sentences
 
+SHUFFLES = 100
 ENDS = tuple(".!?…\"'”’»)")
 Range = tuple[int, int, int]  # book of the manifest, start, end
 SceneKey = tuple[int, int]  # stage, number of the scene in it, both of the genome's corpus
@@ -117,24 +118,50 @@ def _steps(
 # shuffle --------------------------------------------------------------------------------------------------------------
 
 
-def shuffled(units: Sequence[Unit], seed: int) -> list[Unit]:
-    """The units of a whole life in a seeded order."""
-    mixed = list(units)
-    random.Random(seed_of(seed, LIFE, "shuffle")).shuffle(mixed)
-    return mixed
+def shuffled_life(
+    tokens: Sequence[int], wanted: Sequence[int], rooms: Sequence[int], seed: int
+) -> tuple[list[int], list[int]]:
+    """(the numbers of a life's units in a seeded order, behind how many of them each stage ends).
+
+    `tokens`: of each unit; `wanted`: of each stage of the genome; `rooms`: what its packs could hold. Of the first
+    SHUFFLES orders that one counts in which no stage has more than its packs hold; where there is none, the first."""
+    for draw in range(SHUFFLES):
+        order = _order(len(tokens), seed, draw)
+        ends = ends_of([tokens[number] for number in order], wanted, rooms)
+        if ends is not None:
+            return order, ends
+    order = _order(len(tokens), seed, 0)
+    ends = ends_of([tokens[number] for number in order], wanted, [sum(tokens)] * len(wanted))
+    assert ends is not None
+    return order, ends
 
 
-def ends_of(tokens: Sequence[int], wanted: Sequence[int]) -> list[int]:
-    """Behind which unit each stage ends: where the tokens read come nearest to the sum of those the stages wanted.
+def _order(count: int, seed: int, draw: int) -> list[int]:
+    order = list(range(count))
+    random.Random(seed_of(seed, LIFE, f"shuffle|{draw}" if draw else "shuffle")).shuffle(order)
+    return order
 
-    `tokens`: of each unit; `wanted`: of each stage. The last stage reads what is left."""
+
+def ends_of(tokens: Sequence[int], wanted: Sequence[int], rooms: Sequence[int]) -> list[int] | None:
+    """Behind which unit each stage ends: where the tokens read come nearest to the sum of those the stages wanted, and
+    no stage has more than its room; None where no units are so.
+
+    `tokens`: of each unit; `wanted`, `rooms`: of each stage. The last stage reads what is left."""
     sums = [0, *accumulate(tokens)]
-    ends, reached = [], 0
-    for goal in accumulate(wanted[:-1]):
-        while reached + 1 < len(sums) and abs(sums[reached + 1] - goal) <= abs(sums[reached] - goal):
-            reached += 1
-        ends.append(reached)
-    return [*ends, len(tokens)]
+    left = [sum(rooms[number:]) for number in range(1, len(rooms))]
+    ends, before = [], 0
+    for goal, room, after in zip(accumulate(wanted[:-1]), rooms, left, strict=False):
+        first = bisect_left(sums, max(before, sums[-1] - after))
+        last = bisect_right(sums, before + room) - 1
+        if first > last:
+            return None
+        near = bisect_left(sums, goal)
+        if near == len(sums) or (near and goal - sums[near - 1] < sums[near] - goal):
+            near -= 1
+        near = bisect_right(sums, sums[near]) - 1  # a unit without tokens stays with those before it
+        ends.append(min(max(near, first), last))
+        before = sums[ends[-1]]
+    return [*ends, len(tokens)] if sums[-1] - before <= rooms[-1] else None
 
 
 # sentence_shuffle -----------------------------------------------------------------------------------------------------

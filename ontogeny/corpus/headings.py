@@ -360,7 +360,7 @@ def _title_below(number: Block, title: Block, text: Block, titles: Mapping[str, 
     if len(title.lines) > 3 or title.chars > 140:
         return ""
     below = title.flat
-    if below.casefold() in _SMALL_WORDS:
+    if not below or below.casefold() in _SMALL_WORDS:
         return ""
     known = norm(below) in titles
     capitals = below == below.upper() and below != below.lower()

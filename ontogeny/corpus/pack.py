@@ -127,17 +127,18 @@ class Packer:
         """Adds a unit (the paragraph, then each turn) uncut; returns where it begins.
 
         One longer than a pack is cut between turns, a turn longer than a pack anywhere; both are counted. Where `fills`
-        are decided it flows as text does; what so stands in two packs is counted in `parted_units`."""
-        if self.fills is not None:
-            place = self.place
-            for part in (part for turn in turns for part in turn):
-                self.add(part)
-            self.parted_units += self.writer.rows != place[0]
-            return place
+        are decided it flows as text does; what would fit and so stands in two packs is counted in `parted_units`."""
         sizes = [sum(len(part.ids) for part in turn) for turn in turns]
         fits = sum(sizes) <= self.context_tokens - 1
         if not fits:
             self.cut_units += 1
+        if self.fills is not None:
+            place = self.place
+            for part in (part for turn in turns for part in turn):
+                self.add(part)
+            self.parted_units += fits and self.writer.rows != place[0]
+            self.cut_turns += sum(size > self.context_tokens - 1 for size in sizes)
+            return place
         if sum(sizes) > self.context_tokens - self.filled and self.filled > 1:
             self._begin()
         place = self.place
@@ -207,8 +208,8 @@ def next_fit(steps: Sequence[Sequence[int]], room: int, flowing: int = 0) -> tup
 def fills_of(steps: Sequence[Sequence[int]], room: int, packs: int) -> list[int] | None:
     """The tokens of each of just `packs` packs of steps (as `next_fit`'s); None where they cannot be so many.
 
-    Where next-fit makes more, as few paragraphs as that takes flow on into their scene's pack, and if need be all does;
-    where it makes fewer, the fullest packs are halved, those without a scene first."""
+    Where next-fit makes more, about as few paragraphs as that takes flow on into their scene's pack, and if need be all
+    does; where it makes fewer, the fullest packs are halved, those without a scene first."""
     total = sum(map(sum, steps))
     if not packs <= total <= packs * room:
         return None

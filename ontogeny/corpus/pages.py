@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from itertools import pairwise
 
 from ontogeny.corpus.blocks import Cuts, norm
@@ -216,7 +217,7 @@ def _join_words(text: str, cuts: Cuts) -> str:
 
     Together, where the book has the whole word elsewhere, or a part that is no word of the book and the word
     with its hyphen not either. Words divided twice in a row are left alone."""
-    divided = [found for found in map(_Divided, _REST_OF_WORD.finditer(text)) if found.is_one]
+    divided = [found for found in map(_Divided, _rests_of_words(text)) if found.is_one]
     if not divided:
         return text
     known = _known_words(_without(text, divided).lower(), divided)
@@ -229,6 +230,15 @@ def _join_words(text: str, cuts: Cuts) -> str:
         pieces += [text[at : word.start], joined]
         at = word.end
     return "".join([*pieces, text[at:]])
+
+
+def _rests_of_words(text: str) -> Iterator[re.Match]:
+    """What stands behind each hyphen at a line's end; one that belongs to the rest before it is passed over."""
+    behind = 0
+    for found in _REST_OF_WORD.finditer(text):
+        if found.start() > behind:
+            behind = found.end()
+            yield found
 
 
 def _known_words(lowered: str, divided: list[_Divided]) -> set[str]:

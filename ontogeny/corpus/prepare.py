@@ -44,7 +44,7 @@ from ontogeny.corpus.workers import Workers
 from ontogeny.scenes.shape import Scene
 
 DIALOGUE_FORM = "dialogue"
-ARM_PACKING = 2  # as many packs as the genome's
+MAKING = 4  # raised when the same books make other packs than before
 SPELT_BYTES_PER_TOKEN = 1.25  # 1 where each byte is a token of its own
 COUNTED_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -129,7 +129,7 @@ def corpus_hash(plan: Any, library: Library, tokenizer: Path | None = None, geno
 
 def arm_hash(plan: Any, genome_hash: str, own_hash: str) -> str:
     """The corpus hash of an arm: of what it is, of the genome's corpus, of what its own plan reads."""
-    return sha256_hex({"arm": plan.arm, "genome": genome_hash, "life": own_hash, "packing": ARM_PACKING})
+    return sha256_hex({"arm": plan.arm, "genome": genome_hash, "life": own_hash})
 
 
 def _declared_hash(plan: Any, library: Library, digests: Mapping[str, str], tokenizer: Path | None) -> str:
@@ -167,7 +167,7 @@ def _declared_hash(plan: Any, library: Library, digests: Mapping[str, str], toke
         )
     return sha256_hex(
         {
-            "version": VERSION,
+            "version": [VERSION, MAKING],
             "seed": plan.seed,
             "language": plan.language,
             "context_tokens": plan.context_tokens,

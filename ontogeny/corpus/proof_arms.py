@@ -13,9 +13,8 @@ from ontogeny.core.arms import REPACKED, REPEATING
 from ontogeny.core.errors import Fault
 from ontogeny.corpus.arranged import (
     Unit,
-    ends_of,
     parted_bridges,
-    shuffled,
+    shuffled_life,
     swapped_repairs,
     units_of,
     with_mixed_sentences,
@@ -58,10 +57,10 @@ class ArmProof:
             if lost := self._lost(units):
                 yield lost
                 return
-            yield from self._boundaries(units, scenes)
-            mixed = shuffled([unit for stage in units for unit in stage], self.corpus.manifest["seed"])
-            ends = list(accumulate(self.arm["units"]))
-            units = [mixed[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+            life = [unit for stage in units for unit in stage]
+            order, expected, faults = self._boundaries(life, scenes)
+            yield from faults
+            units = [[life[n] for n in order[begin:end]] for begin, end in zip([0, *expected], expected, strict=False)]
         elif self.arm["kind"] == "sentence_shuffle":
             seed = self.corpus.manifest["seed"]
             units = [
@@ -94,14 +93,19 @@ class ArmProof:
         told = next((self._told(one) for one in ranges if one not in there), None)
         return Fault("text of the genome is lost.", self._where(), "in no pack", told, MEND) if told else None
 
-    def _boundaries(self, units: list[list[Unit]], scenes: list[list[dict[str, Any]]]) -> Iterator[Fault]:
-        """A shuffled stage reads as many tokens as in the genome, to the nearest unit."""
-        mixed = shuffled([unit for stage in units for unit in stage], self.corpus.manifest["seed"])
+    def _boundaries(
+        self, life: list[Unit], scenes: list[list[dict[str, Any]]]
+    ) -> tuple[list[int], list[int], list[Fault]]:
+        """The order of a shuffled life, where its stages end, and what is wrong with what the manifest says of it."""
         sizes = [RangeSizes(self.corpus, index) for index in self._indices]
-        tokens = [unit_tokens(unit, sizes, scenes) for unit in mixed]
-        expected = ends_of(tokens, self.arm["text_tokens"])
+        tokens = [unit_tokens(unit, sizes, scenes) for unit in life]
+        room = self.corpus.manifest["context_tokens"] - 1
+        rooms = [room * packs for packs in self.arm["packs"]]
+        order, expected = shuffled_life(tokens, self.arm["text_tokens"], rooms, self.corpus.manifest["seed"])
         if (got := list(accumulate(self.arm["units"]))) != expected or sum(tokens) != sum(self.arm["text_tokens"]):
-            yield Fault("a stage does not end where it should.", self._where(), f"units {got}", f"{expected}", MEND)
+            what = "a stage does not end where it should."
+            return order, got, [Fault(what, self._where(), f"units {got}", f"{expected}", MEND)]
+        return order, expected, []
 
     def _swaps(self, scenes: list[list[dict[str, Any]]]) -> Iterator[Fault]:
         swap, span = (

@@ -3,7 +3,8 @@
 shuffle, sentence_shuffle, sham_scenes and bridges_apart pack the genome's units (see `arranged`) anew; subset_only and
 initiation_only take one stage's packs for all. The manifest keeps the genome's declarations of what is read, held out,
 moved and left unread; `arm` says what was done to it, and to which corpus. Packed anew, a stage has as many packs as
-the genome's: a life of the arm takes as many steps."""
+the genome's, so that a life of the arm takes as many steps; but for `shuffle` where passages end too far from where
+each stage has to, and where stages choose their books (each of those begins a step)."""
 
 from __future__ import annotations
 
@@ -22,9 +23,8 @@ from ontogeny.core.run import write_json
 from ontogeny.corpus.arranged import (
     SceneKey,
     Unit,
-    ends_of,
     parted_bridges,
-    shuffled,
+    shuffled_life,
     swapped_repairs,
     units_of,
     with_mixed_sentences,
@@ -53,12 +53,13 @@ ROLE_PACKS = ("role_ids.bin", "role_codes.bin", "role_segments.npy")
 def arm_of_corpus(arm: Mapping[str, Any], genome: Corpus, units: Sequence[int] | None = None) -> dict[str, Any]:
     """What the manifest of an arm says of it: the arm, the genome's corpus, its held-out material by digest.
 
-    `units`: of a shuffled life, how many each stage reads; beside it the tokens that the stages read in the genome."""
+    `units`: of a shuffled life, how many each stage reads; beside it the tokens and packs of the genome's stages."""
     told = {**arm, "corpus": genome.manifest["corpus_hash"], "held_out": held_out_digest(genome.manifest)}
     told["stages"] = [entry["name"] for entry in genome.manifest["stages"]]
     told["measured"] = {name: file_sha256(genome.folder / name) for name in material_of(genome.folder)}
     if units is not None:
-        told |= {"units": list(units), "text_tokens": [entry["text_tokens"] for entry in genome.manifest["stages"]]}
+        told["units"] = list(units)
+        told |= {key: [entry[key] for entry in genome.manifest["stages"]] for key in ("text_tokens", "packs")}
     return told
 
 
@@ -109,15 +110,17 @@ def _arranged(
     units = [units_of(index, entry, scenes[index], shelf) for index, entry in enumerate(entries)]
     counts, packs = None, [entry["packs"] for entry in entries]
     if kind == "shuffle":
-        mixed = shuffled([unit for stage in units for unit in stage], plan.seed)
-        _require(len(mixed) > 1, "shuffle", f"{len(mixed)} passages", "at least two")
+        life = [unit for stage in units for unit in stage]
+        _require(len(life) > 1, "shuffle", f"{len(life)} passages", "at least two")
         sizes = [RangeSizes(genome, index) for index in range(len(entries))]
-        tokens = [unit_tokens(unit, sizes, scenes) for unit in mixed]
-        ends = ends_of(tokens, [entry["text_tokens"] for entry in entries])
-        counts = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
-        units = [mixed[end - count : end] for count, end in zip(counts, ends, strict=True)]
-        read = [sum(tokens[end - count : end]) for count, end in zip(counts, ends, strict=True)]
-        packs = packs_of(packs, read, plan.context_tokens - 1)
+        tokens = [unit_tokens(unit, sizes, scenes) for unit in life]
+        room = plan.context_tokens - 1
+        order, ends = shuffled_life(
+            tokens, [entry["text_tokens"] for entry in entries], [room * count for count in packs], plan.seed
+        )
+        numbers = [order[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+        units, counts = [[life[number] for number in mine] for mine in numbers], [len(mine) for mine in numbers]
+        packs = packs_of(packs, [sum(tokens[number] for number in mine) for mine in numbers], room)
     elif kind == "sentence_shuffle":
         mixed = [
             with_mixed_sentences(entry["name"], stage, sections_of(entry, shelf), shelf, plan.seed)

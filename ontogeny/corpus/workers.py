@@ -46,7 +46,7 @@ class Workers:
         pool = self._started()
         waiting: dict[Future, int] = {}
         for index, task in enumerate(tasks):
-            waiting[pool.submit(work, task)] = index
+            waiting[_submitted(pool, work, task)] = index
             if len(waiting) >= IN_FLIGHT * self.count:
                 yield from _some(waiting)
         while waiting:
@@ -59,14 +59,24 @@ class Workers:
         return self._pool
 
 
+def _submitted(pool: ProcessPoolExecutor, work: Callable[[Any], Any], task: Any) -> Future:
+    try:
+        return pool.submit(work, task)
+    except BrokenProcessPool:
+        raise _ended() from None
+
+
 def _some(waiting: dict[Future, int]) -> Iterator[tuple[int, Any]]:
     done, _ = wait(waiting, return_when=FIRST_COMPLETED)
     for future in done:
         try:
             yield waiting.pop(future), future.result()
         except BrokenProcessPool:
-            told = "a worker process was ended from outside, as a system does that is short of memory"
-            raise OSError(errno.ENOMEM, told) from None
+            raise _ended() from None
+
+
+def _ended() -> OSError:
+    return OSError(errno.ENOMEM, "a worker process was ended from outside, as a system does that is short of memory")
 
 
 def _load(module: str) -> None:

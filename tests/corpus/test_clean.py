@@ -255,6 +255,17 @@ def test_characters_that_are_taken_as_composed_join_no_other():
     assert joining and not taken & joining
 
 
+def test_words_divided_twice_in_a_row_are_left_alone():
+    text = "He said super-\ncali-\nfragilistic words.\n"
+    assert clean(text, "plain").text.strip() == text.strip()
+
+
+def test_a_line_of_odd_blanks_below_a_bare_number_is_no_title():
+    for blank in "\u2003\u2009\u202f\u205f":
+        book = clean(f"Chapter I\n\n{blank}\n\nText goes here and on.\n\nChapter II\n\n{blank}\n\nMore.\n", "plain")
+        assert "Text goes here" in book.text and len(book.chapters) == 2
+
+
 @given(st.text("ab-é ", min_size=1, max_size=4), st.text("ab-é .", max_size=30))
 def test_a_word_stands_where_no_letter_goes_on(form, text):
     assert _stands(form, text) == bool(re.search(rf"(?<!\w){re.escape(form)}(?!\w)", text))
