@@ -35,8 +35,9 @@ def show_book(library: Library, book_id: str, skip_rules: Collection[str] = ()) 
     source = read_source(entry, library.root)
     skipped = sorted({*skip_rules, *entry.skip_rules})
     book = clean(source.text, source.markup, entry.language, frozenset(skipped))
-    passages = make_passages(book.text, [chapter[1] for chapter in book.chapters])
-    ends = [offset for _, offset, _ in book.chapters[1:]] + [len(book.text)]
+    begins = [offset for _, offset, _ in book.chapters]
+    ends = [*begins, len(book.text)][1:]
+    passages = make_passages(book.text, begins)
     cut: dict[str, list[str]] = {}
     for rule, chars in book.shown:
         cut.setdefault(rule, []).append(chars)

@@ -16,6 +16,12 @@ def test_a_book_is_shown_and_nothing_is_made(project, ontogeny):
     assert project.listing() == before
 
 
+def test_a_book_without_a_chapter_is_shown(project, ontogeny):
+    project.write("books/hill.md", "\n\n".join(f"Paragraph {n} is told without a heading." for n in range(9)))
+    told = ontogeny("prepare", "genome.yaml", "--show", "hill")
+    assert told.code == 0 and "none found" in told.out
+
+
 def test_an_unknown_book_is_told_with_the_closest(refused):
     (block,) = refused("prepare", "genome.yaml", "--show", "hil")
     assert "closest: 'hill'" in block
