@@ -26,6 +26,7 @@ HEAD_CHARS = 600
 _ATTRIBUTE = re.compile(r"""(?<![\w:-])([\w:-]++)\s*+=\s*+(?:"([^"]*)"|'([^']*)')""")
 _EMPTY = re.compile(r"<(?!(?:br|hr|img|input|meta|link|col|area|base|wbr)\b)([\w:]++)([^<>]*)/>", re.IGNORECASE)
 _BODY = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
+_PICTURE = re.compile(r"<(?:img|image|svg|object)\b", re.IGNORECASE)
 _HEADED = re.compile(r"<h[1-6]\b", re.IGNORECASE)
 _NCX = re.compile(
     r"<(?:\w+:)?text>([^<]{1,300})</(?:\w+:)?text>\s*</(?:\w+:)?navLabel>\s*<(?:\w+:)?content\b([^<>]*)>", re.IGNORECASE
@@ -40,27 +41,46 @@ def packed_anew(members: list[Member], name: str, language: str) -> tuple[bytes,
     Raises: ReadProblem if it is locked, has no spine, or names a file outside its own archive."""
     files = {member.name: member for member in members}
     package, items, spine = _package(files, name)
-    documents = {path for path in files if path.lower().endswith(DOCUMENTS) and path not in NOT_DOCUMENTS}
+    said = {item["path"] for item in items.values() if item.get("media-type") == "application/xhtml+xml"}
+    documents = {path for path in files if path.lower().endswith(DOCUMENTS) or path in said} - set(NOT_DOCUMENTS)
     locked = b"".join(files[key].read() for key in NOT_DOCUMENTS[1:] if key in files)
     if locked and any(path.encode() in locked for path in documents):
         raise _problem("is locked: its documents are encrypted.", name, "an EPUB without copy protection")
-    missing = [path for path in spine if path not in files]
     notes: list[Note] = []
-    if missing:
+    if missing := [path for path in spine if path not in files]:
         notes.append(("missing", f"{len(missing)} documents of the spine, the first {missing[0]}"))
+    bodies: dict[str, str] = {}
+    for path in _told_documents(items, spine, documents):
+        text, found = decoded(files[path].read(), path, language)
+        notes += [note for note in found if note not in notes]
+        bodies[path] = _inside(tidied(_EMPTY.sub(r"<\1\2></\1>", text)))
+        if not plain_text(bodies[path]) and not _PICTURE.search(text):
+            notes.append(("empty", f"{path} holds no words"))
     titles = _titles(files, items, package)
+    return _packed([_headed(bodies[path], titles.get(path, "")) for path in spine if path in bodies]), notes
+
+
+def _told_documents(items: dict[str, dict[str, str]], spine: list[str], documents: set[str]) -> list[str]:
+    """The documents of the spine, each once, without the navigation."""
+    navigation = {item["path"] for item in items.values() if "nav" in item.get("properties", "").split()}
+    return [path for path in dict.fromkeys(spine) if path in documents and path not in navigation]
+
+
+def _packed(bodies: list[str]) -> bytes:
+    """Bodies of documents as an EPUB; under plain names, since the extractor takes an address as it is written."""
     out = io.BytesIO()
+    names = [f"{number}.xhtml" for number in range(len(bodies))]
+    items = "".join(f'<item id="i{name}" href="{name}" media-type="application/xhtml+xml"/>' for name in names)
+    refs = "".join(f'<itemref idref="i{name}"/>' for name in names)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("mimetype", "application/epub+zip")
-        for path, member in files.items():
-            if path in documents:
-                text, found = decoded(member.read(), path, language)
-                notes += [note for note in found if note not in notes]
-                text = tidied(_EMPTY.sub(r"<\1\2></\1>", text))
-                archive.writestr(path, f"<html><body>{_headed(_inside(text), titles.get(path, ''))}</body></html>")
-            elif path == package or path.endswith(".ncx") or path == NOT_DOCUMENTS[0]:
-                archive.writestr(path, member.read())
-    return out.getvalue(), notes
+        archive.writestr(
+            NOT_DOCUMENTS[0], '<container><rootfiles><rootfile full-path="book.opf"/></rootfiles></container>'
+        )
+        archive.writestr("book.opf", f"<package><manifest>{items}</manifest><spine>{refs}</spine></package>")
+        for name, body in zip(names, bodies, strict=True):
+            archive.writestr(name, f"<html><body>{body}</body></html>")
+    return out.getvalue()
 
 
 def _package(files: dict[str, Member], name: str) -> tuple[str, dict[str, dict[str, str]], list[str]]:

@@ -157,6 +157,18 @@ def as_zip(files: dict[str, str | bytes]) -> bytes:
     return out.getvalue()
 
 
+def changed(archive: bytes, told: dict[bytes, bytes], names: dict[str, str] | None = None) -> bytes:
+    """An archive with some of its members' bytes replaced, and some of their names."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as before, zipfile.ZipFile(out, "w") as after:
+        for info in before.infolist():
+            content = before.read(info)
+            for old, new in told.items():
+                content = content.replace(old, new)
+            after.writestr((names or {}).get(info.filename, info.filename), content)
+    return out.getvalue()
+
+
 def as_pdf(pages: list[list[tuple[int, int, int, str]]], stream: bytes = b"") -> bytes:
     """A PDF of pages of (x, y, size, line), in one Latin font; with `stream`, a picture on every page instead."""
     objects = [b"", b"", b"<< /Type /Font /Subtype /Type1 /BaseFont /Times-Roman /Encoding /WinAnsiEncoding >>"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from urllib.parse import quote
 
 import pytest
 from binding import (
@@ -13,6 +14,7 @@ from binding import (
     as_html,
     as_pdf,
     as_zip,
+    changed,
     chapters,
     document,
     epub_of,
@@ -144,6 +146,21 @@ def test_a_document_that_an_epub_lacks_is_told(tmp_path):
     book = read_bytes(tmp_path, "a.epub", as_epub(epub_documents(), ["b.xhtml", "lost.xhtml"]))
     assert ("missing", "1 documents of the spine, the first OEBPS/text/lost.xhtml") in book.notes
     assert "first place" in book.text and "second" not in book.text
+
+
+@pytest.mark.parametrize("name", ["chapter 2.xhtml", "глава.xhtml", "a+b&c.xhtml", "50%.xhtml", "2"])
+def test_a_document_whose_address_is_quoted_is_read(tmp_path, name):
+    whole = as_epub({"one.xhtml": document("<p>Told first.</p>"), "two": document("<p>Told second.</p>")})
+    quoted = {b"text/two": f"text/{quote(name)}".encode()}
+    book = read_bytes(tmp_path, "a.epub", changed(whole, quoted, {"OEBPS/text/two": f"OEBPS/text/{name}"}))
+    assert book.text == "Told first.\n\nTold second.\n" and not book.notes
+
+
+def test_a_document_without_words_is_told(tmp_path):
+    picture = document('<svg><image href="cover.jpg"/></svg>')
+    documents = {"a.xhtml": picture, "b.xhtml": document("<p>Told.</p>"), "c.xhtml": document("<p> </p>")}
+    book = read_bytes(tmp_path, "a.epub", as_epub(documents))
+    assert book.text == "Told.\n" and book.notes == (("empty", "OEBPS/text/c.xhtml holds no words"),)
 
 
 FB2 = """<title><p>Лев Толстой</p><p>Книга</p></title>
