@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections import Counter
+from collections.abc import Iterable
 from html import escape, unescape
 from pathlib import PurePosixPath
 from posixpath import normpath
@@ -27,7 +29,7 @@ _ATTRIBUTE = re.compile(r"""(?<![\w:-])([\w:-]++)\s*+=\s*+(?:"([^"]*)"|'([^']*)'
 _EMPTY = re.compile(r"<(?!(?:br|hr|img|input|meta|link|col|area|base|wbr)\b)([\w:]++)([^<>]*)/>", re.IGNORECASE)
 _BODY = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
 _PICTURE = re.compile(r"<(?:img|image|svg|object)\b", re.IGNORECASE)
-_HEADED = re.compile(r"<h[1-6]\b", re.IGNORECASE)
+_HEADED = re.compile(r"<h([1-6])\b", re.IGNORECASE)
 _NCX = re.compile(
     r"<(?:\w+:)?text>([^<]{1,300})</(?:\w+:)?text>\s*</(?:\w+:)?navLabel>\s*<(?:\w+:)?content\b([^<>]*)>", re.IGNORECASE
 )
@@ -56,8 +58,8 @@ def packed_anew(members: list[Member], name: str, language: str) -> tuple[bytes,
         bodies[path] = _inside(tidied(_EMPTY.sub(r"<\1\2></\1>", text)))
         if not plain_text(bodies[path]) and not _PICTURE.search(text):
             notes.append(("empty", f"{path} holds no words"))
-    titles = _titles(files, items, package)
-    return _packed([_headed(bodies[path], titles.get(path, "")) for path in spine if path in bodies]), notes
+    titles, level = _titles(files, items, package), _usual_level(bodies.values())
+    return _packed([_headed(bodies[path], titles.get(path, ""), level) for path in spine if path in bodies]), notes
 
 
 def _told_documents(items: dict[str, dict[str, str]], spine: list[str], documents: set[str]) -> list[str]:
@@ -136,15 +138,21 @@ def _inside(html: str) -> str:
     return html[start : end if end > start else len(html)]
 
 
-def _headed(body: str, title: str) -> str:
+def _usual_level(bodies: Iterable[str]) -> int:
+    """The level that most documents' first heading has, of several the deeper; 2 where none has a heading."""
+    levels = Counter(int(found[1]) for body in bodies if (found := _HEADED.search(body)))
+    return max(levels, key=lambda level: (levels[level], level), default=2)
+
+
+def _headed(body: str, title: str, level: int) -> str:
     """A document's body, its title made a heading if it has none."""
     if not title or _HEADED.search(body) or not plain_text(body[: 20 * HEAD_CHARS]):
         return body
     for found in _LINE.finditer(body[: 4 * HEAD_CHARS]):
         if plain_text(found[2]).casefold() == title.casefold():
-            return f"{body[: found.start()]}<h2>{found[2]}</h2>{body[found.end() :]}"
+            return f"{body[: found.start()]}<h{level}>{found[2]}</h{level}>{body[found.end() :]}"
     told = plain_text(body[:HEAD_CHARS]).casefold()
-    return body if told.startswith(title.casefold()) else f"<h2>{escape(title)}</h2>{body}"
+    return body if told.startswith(title.casefold()) else f"<h{level}>{escape(title)}</h{level}>{body}"
 
 
 def _problem(what: str, got: str, expected: str) -> ReadProblem:

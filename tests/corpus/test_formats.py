@@ -125,9 +125,9 @@ def test_an_epub_is_read_in_the_order_of_its_spine(tmp_path):
         "Said in the first place.[1]",
         "After an empty element.",
         "1. A note.",
-        "## Of the Second",
+        "# Of the Second",
         "Said in the second place.",
-        "## A Title in a Paragraph",
+        "# A Title in a Paragraph",
         "Said in the third place.",
     ]
     assert not book.notes
@@ -146,6 +146,15 @@ def test_a_document_that_an_epub_lacks_is_told(tmp_path):
     book = read_bytes(tmp_path, "a.epub", as_epub(epub_documents(), ["b.xhtml", "lost.xhtml"]))
     assert ("missing", "1 documents of the spine, the first OEBPS/text/lost.xhtml") in book.notes
     assert "first place" in book.text and "second" not in book.text
+
+
+@pytest.mark.parametrize(("heads", "level"), [("112", 1), ("122", 2), ("12", 2), ("333", 3), ("", 2)])
+def test_a_title_of_the_contents_stands_beside_the_headings_of_other_documents(tmp_path, heads, level):
+    documents = {f"{n}.xhtml": document(f"<h{h}>Head {n}</h{h}><p>Told.</p>") for n, h in enumerate(heads)}
+    documents["last.xhtml"] = document("<p>Told at last.</p>")
+    ncx = '<ncx><navLabel><text>The End</text></navLabel><content src="text/last.xhtml"/></ncx>'
+    text = read_bytes(tmp_path, "a.epub", as_epub(documents, more={"toc.ncx": ncx})).text
+    assert f"\n{text}".endswith(f"\n{'#' * level} The End\n\nTold at last.\n")
 
 
 @pytest.mark.parametrize("name", ["chapter 2.xhtml", "глава.xhtml", "a+b&c.xhtml", "50%.xhtml", "2"])
