@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ontogeny.corpus.hypertext import BACKSLASH, BREAK, is_login_form, tidied, without_comments
+from ontogeny.corpus.hypertext import BACKSLASH, BREAK, HASH, is_login_form, tidied, without_comments
 from ontogeny.corpus.selectors import ReadProblem
 
 RAISED, LOWERED = "\ue001", "\ue002"
@@ -26,6 +26,7 @@ _OWN_LINE = re.compile(r"\s*(?:[-*+] |\d{1,3}[.)] |\||#{1,6} )")
 _BREAKS = re.compile(rf"(?:[ \t\n]*{BREAK}[ \t]*)+")
 _PADDING = re.compile(r"((?<=\| )-{3}|)(?:(?<=---)-+)? +\|(?!\w)")
 _CODE = re.compile(r"<pre\b[^<>]*>\s*<code", re.IGNORECASE)
+_HASHED = re.compile(rf"^{HASH}", re.MULTILINE)
 _SETEXT = re.compile(r"(?<![^\n]\n)^(?=\S)([^\n#>|-][^\n]{0,120})\n(=|-){3,}[ \t]*$", re.MULTILINE)
 
 
@@ -121,23 +122,26 @@ def _as_book(text: str, keep_fences: bool) -> str:
     block: list[str] = []
     fenced = False
     for line in [*text.split("\n"), ""]:
-        if line.startswith("```"):
-            blocks += _told(block)
-            block, fenced = ([line] if keep_fences else [""]), not fenced
-            if not fenced and keep_fences and blocks:
+        fence = line.startswith("```")
+        if line.strip() and not fence:
+            block.append(line)
+            continue
+        code = "\n".join(block)
+        blocks += _told(block) if not fenced else [code if keep_fences else _escaped(code)]
+        block = []
+        if fence:
+            fenced = not fenced
+            if keep_fences and fenced:
+                block = [line]
+            elif keep_fences:
                 blocks[-1] += "\n```"
-                block = []
-        elif fenced and line.strip():
-            block.append(line)
-        elif fenced and block:
-            blocks.append("\n".join(block).strip("\n"))
-            block = []
-        elif line.strip():
-            block.append(line)
-        else:
-            blocks += _told(block)
-            block = []
-    return "\n\n".join(filter(None, blocks)).replace(BREAK, "\n").replace(BACKSLASH, "\\") + "\n"
+    told = "\n\n".join(filter(None, blocks)).replace(HASH, "#")
+    return told.replace(BREAK, "\n").replace(BACKSLASH, "\\") + "\n"
+
+
+def _escaped(text: str) -> str:
+    """A text whose lines that only look like headings are escaped."""
+    return _HASHED.sub(r"\\#", text)
 
 
 def _told(lines: list[str]) -> list[str]:
@@ -161,7 +165,7 @@ def _told(lines: list[str]) -> list[str]:
     text = _BREAKS.sub(lambda found: "\n" * min(2, found.group().count(BREAK)), "\n".join(told))
     if "](" in text:
         text = _LINK.sub(r"\1", _IMAGE.sub(_illustration, text))
-    text = _SUFFIXED.sub(_script, text)
+    text = _escaped(_SUFFIXED.sub(_script, text))
     return [part.strip("\n").rstrip() for part in re.split(r"\n\n+", text) if part.strip()]
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from html import unescape
 
-BREAK, BACKSLASH = "\ue003", "\ue004"  # a <br>, and a backslash that is none of the extractor's
+BREAK, BACKSLASH, HASH = "\ue003", "\ue004", "\ue005"  # a <br>, and a backslash and a `#` not the extractor's
 MAX_DEPTH = 40
 MAX_CELL_CHARS = 600
 LOGIN_CHARS = 1500
@@ -60,6 +60,7 @@ _PASSWORD = re.compile(r"""<input\b[^<>]*type\s*=\s*["']?password""", re.IGNOREC
 _TAG = re.compile(r"<[^<>]*>")
 _PARAGRAPH, _END = re.compile(r"<p\b[^<>]*>", re.IGNORECASE), re.compile(r"</p\s*>", re.IGNORECASE)
 _BR = re.compile(r"<br\b[^<>]*>", re.IGNORECASE)
+_LIKE_A_HEADING = re.compile(r"([>\n][ \t]*+)#(?=#{0,5}(?:\s|&nbsp;))")
 
 
 def tidied(html: str, keep_bold: bool = False) -> str:
@@ -76,7 +77,8 @@ def tidied(html: str, keep_bold: bool = False) -> str:
         html = _BOLD.sub("", html)
     if "<t" in html or "<T" in html:
         html = _without_layout_tables(html)
-    html = _BR.sub(BREAK, html.replace("\\", BACKSLASH))
+    html = _LIKE_A_HEADING.sub(rf"\1{HASH}", html.replace("\\", BACKSLASH))
+    html = _BR.sub(BREAK, html)
     if _depth(html) > MAX_DEPTH:
         html = _FLAT.sub("</p><p>", html)
     return _PARAGRAPH.sub(r"</p>\g<0>", html) if len(_PARAGRAPH.findall(html)) > len(_END.findall(html)) else html

@@ -71,6 +71,19 @@ def test_a_page_keeps_what_is_read_and_drops_what_is_not(tmp_path):
     assert "[" not in clean(book.text, book.markup).text
 
 
+def test_what_only_looks_like_a_heading_is_none_and_code_keeps_its_lines(tmp_path):
+    code = "# count the men\nx = 1\n\n## and the horses\nfor y in x:\n    print(y)"
+    said = "<p># 4 in the list,\n# 5 below it.</p><p>One<br># two</p><h2># 3</h2>"
+    for begin, end in (("", ""), ("<code>", "</code>")):
+        page = f"<html><body><h1>T</h1><pre>{begin}{code}\n{end}</pre>{said}</body></html>"
+        book = read_bytes(tmp_path, "a.html", page.encode())
+        told = clean(book.text, book.markup)
+        fence = "```\n" if begin else ""
+        assert told.text.startswith(f"T\n\n{fence}{code}\n{fence}")
+        assert told.text.endswith("\n\n# 4 in the list, # 5 below it.\n\nOne\n# two\n\n# 3\n\n")
+        assert [title for title, *_ in told.chapters] == ["T", "# 3"]
+
+
 def test_tables_that_lay_out_a_page_are_no_tables(tmp_path):
     inner = "".join(f"<p>Paragraph {number} of the cell, told at some length.</p>" for number in range(5))
     page = f"<html><body><table><tr><td>{inner}<h2>Two</h2></td><td>beside</td></tr></table></body></html>"
