@@ -34,7 +34,8 @@ _DATED = re.compile(r"^\s*[-–—|,(@]*\s*(?:at |on )?\d{1,4}[./:-]\d")
 _DATE = re.compile(r"\s*[-–—|,(@]+\s*\d{1,4}[./:-]\d.*$")
 _WIKI = re.compile(r"\[\[(?:[^\[\]|\n]{1,200}\|)?([^\[\]|\n]{1,200})\]\]")
 _BOLD_LINE = re.compile(r"^\*\*([^*\n]+)\*\*[ \t]*$", re.MULTILINE)
-_MARKS = re.compile(r"^(?:#{1,6} +|[-*_]{3,}[ \t]*$)", re.MULTILINE)
+_MARK = re.compile(r"^(?:#{1,6} +|[-*_]{3,}[ \t]*$)")
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[^`]*$")
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,14 @@ class Conversation:
 
 
 def turn_text(name: str, words: str) -> str:
-    """A turn as one paragraph; heading marks and rules within it are no chapters of the book."""
+    """A turn as one paragraph; heading marks and rules within it are no chapters of the book, fenced code stays."""
     name = " ".join(name.replace(":", " ").split())[:MAX_NAME_CHARS]
-    lines = [line.rstrip() for line in _MARKS.sub("", words.replace("\r\n", "\n")).split("\n") if line.strip()]
-    return f"{name}: " + "\n".join(lines).strip()
+    lines = []
+    fenced = False
+    for line in words.replace("\r\n", "\n").split("\n"):
+        fenced ^= bool(_FENCE.match(line))
+        lines.append(line.rstrip() if fenced else _MARK.sub("", line).rstrip())
+    return f"{name}: " + "\n".join(filter(None, lines)).strip()
 
 
 # Chats in JSON

@@ -128,6 +128,15 @@ def test_a_chat_a_line(tmp_path):
     assert read_bytes(tmp_path, "chat.jsonl", raw).text == told
 
 
+def test_fenced_code_of_a_turn_stays_as_it_is(tmp_path):
+    code = "```python\n# count the men\nx = 1\n---\n    # and the horses\n```"
+    said = f"## Run\n\n---\n\n{code}\n\n# Done\n\n***"
+    chat = [{"role": "user", "content": "How?"}, {"role": "assistant", "content": said}]
+    book = read_bytes(tmp_path, "a.json", json.dumps(chat).encode())
+    assert book.text == f"User: How?\n\nAssistant: Run\n{code}\nDone\n"
+    assert clean(book.text, book.markup).text == f"{book.text}\n"
+
+
 def test_what_only_looks_like_a_chat_is_none(tmp_path):
     articles = [{"title": "T", "author": "A", "text": "Long."}, {"title": "U", "author": "B", "text": "Longer."}]
     book = read_bytes(tmp_path, "a.json", json.dumps(articles).encode())
