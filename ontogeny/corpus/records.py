@@ -9,7 +9,8 @@
     table=NAME            of a SQLite file
     any other key         a field that must equal the value, or one of its values
 PATH is a key, or keys joined by `/`; lists on the way are gone through. Without `body` and `labelled`, a chat export is
-told by its shape, and of other records the field `text`, `content` or `body` is read, its line ends kept."""
+told by its shape, and of other records the first of the fields `text`, `content` or `body` is read, its line ends
+kept; it may be a list of paragraphs. Of a mapping that holds one list of such records, they are the records."""
 
 from __future__ import annotations
 
@@ -40,12 +41,23 @@ def read_json(files: list[RawFile], selector: Selector, language: str = "") -> R
     value = values if len(values) != 1 else values[0]
     if not any([selector.has(key) for key in ("body", "labelled")]) and (chats := _chats(value)):
         return _render_chats(chats, selector, notes)
-    records = list(value.values()) if isinstance(value, dict) and not _is_record(value) else value
-    if not isinstance(records, list):
-        records = [records]
+    records, beside = _records(value)
     told = [{"text": record} if isinstance(record, str) else record for record in records]
-    text = _render_records([record for record in told if isinstance(record, dict)], selector)
-    return Reading(text, "markdown", tuple(notes))
+    known = [record for record in told if isinstance(record, dict)]
+    if left_out := beside + len(told) - len(known):
+        notes.append(("left_out", f"{left_out} values that are no records"))
+    reading = _render_records(known, selector)
+    return Reading(reading.text, "markdown", (*notes, *reading.notes))
+
+
+def _records(value: Any) -> tuple[list[Any], int]:
+    """(the records of a file, how many values stand beside them)."""
+    if not isinstance(value, dict) or _is_record(value):
+        return value if isinstance(value, list) else [value], 0
+    held = [inner for inner in value.values() if isinstance(inner, list) and any(map(_is_record, inner))]
+    if len(held) == 1 and not any(map(_is_record, value.values())):
+        return held[0], len(value) - 1
+    return list(value.values()), 0
 
 
 def _chats(value: Any) -> list[Conversation] | None:
@@ -55,9 +67,10 @@ def _chats(value: Any) -> list[Conversation] | None:
         return None
 
 
-def _is_record(value: dict[str, Any]) -> bool:
-    """Whether a mapping is one record itself, not a mapping from names to records."""
-    return any(isinstance(value.get(key), str) for key in OBVIOUS_BODIES)
+def _is_record(value: Any) -> bool:
+    """Whether a value is one record with an obvious body, not a mapping from names to records."""
+    bodies = [value.get(key) for key in OBVIOUS_BODIES] if isinstance(value, dict) else []
+    return any(isinstance(part, str) for body in bodies for part in _flat([body]))
 
 
 def _parsed(text: str, name: str) -> Any:
@@ -116,15 +129,15 @@ def read_sqlite(files: list[RawFile], selector: Selector) -> Reading:
             cursor = connection.execute(f'select * from "{quoted}"')
         names = [column[0] for column in cursor.description]
         records = [dict(zip(names, row, strict=True)) for row in cursor]
-        return Reading(_render_records(records, selector), "markdown")
+        return _render_records(records, selector)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter for the name of a table
         raise ReadProblem("is not a SQLite file.", str(error), "a SQLite database", "bring the file again") from None
     finally:
         connection.close()
 
 
-def _render_records(records: list[dict[str, Any]], selector: Selector) -> str:
-    """Records as chapters, filtered, cut, each with its heading."""
+def _render_records(records: list[dict[str, Any]], selector: Selector) -> Reading:
+    """Records as chapters, filtered, cut, each with its heading; those without an obvious body are counted."""
     headings, bodies, labelled = selector.paths("heading"), selector.paths("body"), selector.paths("labelled")
     min_chars, skip, take = selector.count("min_chars", 1), selector.count("skip"), selector.count("take", NO_END)
     if (strip := selector.all("strip")) not in ([], ["html"]):
@@ -132,7 +145,7 @@ def _render_records(records: list[dict[str, Any]], selector: Selector) -> str:
     html = bool(strip)
     obvious = not bodies and not labelled
     if obvious:
-        bodies = [key for key in OBVIOUS_BODIES if any(record.get(key) for record in records)][:1]
+        bodies = [key for key in OBVIOUS_BODIES if any(_says(record, key) for record in records)]
         headings = headings or [key for key in OBVIOUS_HEADINGS if any(record.get(key) for record in records)][:1]
         if records and not bodies:
             raise ReadProblem(
@@ -150,11 +163,14 @@ def _render_records(records: list[dict[str, Any]], selector: Selector) -> str:
                 f"a field of the records{closest(path, records[0])}",
             )
     chapters = []
+    empty = 0
     for record in records:
         if not all(values & set(_values(record, path)) for path, values in wanted.items()):
             continue
         title = next((v for path in headings for v in _values(record, path) if v.strip() not in SILENT), "")
-        found = [p for path in bodies for v in _values(record, path) for p in _paragraphs(v, html, obvious)]
+        read = [path for path in bodies if _says(record, path)][:1] if obvious else bodies
+        found = [p for path in read for v in _values(record, path) for p in _paragraphs(v, html, obvious)]
+        empty += obvious and not found
         chars = sum(map(len, found))
         found += [
             f"{path.rsplit('/', 1)[-1]}: {p}"
@@ -165,7 +181,12 @@ def _render_records(records: list[dict[str, Any]], selector: Selector) -> str:
         whole = " ".join((title, *found)).lower()
         if chars >= min_chars and not any(text in whole for text in unwanted) and (title or obvious or not headings):
             chapters.append((" ".join(_plain_html(title).split()) if html else title, found))
-    return chapters_text(chapters[skip:][:take])
+    notes = (("left_out", f"{empty} records without {', '.join(OBVIOUS_BODIES)}"),) if empty else ()
+    return Reading(chapters_text(chapters[skip:][:take]), "markdown", notes)
+
+
+def _says(record: dict[str, Any], path: str) -> bool:
+    return any(value.strip() for value in _values(record, path))
 
 
 def _values(record: Any, path: str) -> list[str]:

@@ -303,6 +303,33 @@ def test_json_lines_are_records(tmp_path):
     assert read_bytes(tmp_path, "b.jsonl", b'{"body": "One."}\n{"body": "Two."}').text == "One.\n\nTwo.\n"
 
 
+RECORDS = [{"title": "One", "text": "Told first."}, {"title": "Two", "text": "Told second."}]
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "left_out"),
+    [
+        (
+            {"title": "A Book", "author": "X", "chapters": RECORDS},
+            "# One\n\nTold first.\n\n# Two\n\nTold second.\n",
+            "2 values that are no records",
+        ),
+        ({"data": RECORDS[:1], "version": "1.1"}, "# One\n\nTold first.\n", "1 values that are no records"),
+        ({"title": "T", "text": ["Told first.", "Told second."]}, "# T\n\nTold first.\n\nTold second.\n", ""),
+        (
+            [{"text": "One."}, {"content": "Two."}, {"text": " ", "body": ["Three."]}, {"title": "No body"}, 3],
+            "One.\n\nTwo.\n\nThree.\n",
+            "1 values that are no records; 1 records without text, content, body",
+        ),
+        ({"text": "The whole.", "notes": RECORDS}, "The whole.\n", ""),
+        ({"a": RECORDS[0], "b": RECORDS[1]}, "# One\n\nTold first.\n\n# Two\n\nTold second.\n", ""),
+    ],
+)
+def test_where_the_records_of_a_json_file_stand(tmp_path, value, text, left_out):
+    book = read_bytes(tmp_path, "a.json", json.dumps(value).encode())
+    assert (book.text, "; ".join(told for _, told in book.notes)) == (text, left_out)
+
+
 def test_a_table_without_row_numbers_is_read_by_its_key(tmp_path):
     with sqlite3.connect(tmp_path / "a.db") as database:
         database.execute("create table t (n integer primary key, body text) without rowid")
