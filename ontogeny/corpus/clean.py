@@ -22,7 +22,7 @@ from ontogeny.corpus.pages import cut_pages
 from ontogeny.corpus.structure import Paragraph, count_kinds, cut_empty_illustrations, make_paragraphs, mark_brackets
 
 _BLANKS = " \t\xa0\u3000\r"
-_NEWLINES = re.compile(r"\r\n?|[\u2028\u2029\x85\x0b]")
+_NEWLINES = re.compile(r"(?<!\r)\r++\n|[\r\u2028\u2029\x85\x0b]")
 _FORM_FEED = re.compile(r"(?<![ \t])[ \t]*+\x0c")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufeff\u200b\u2060]")
 _COMMON = bytes([*b"\t\n\x0c", *range(0x20, 0x7F)])

@@ -276,6 +276,11 @@ def test_newlines_and_characters_stay_what_they_are():
     assert book.text == "Café ﬁn\n\nx² ½\nnext\n\n"
 
 
+def test_a_line_end_that_was_converted_twice_is_one():
+    assert clean(WRAPPED.replace("\n", "\r\r\n"), "plain").text == ONE_LINE + "\n\n"
+    assert clean("one\r\rtwo\r\n\r\nthree", "plain").text == "one\n\ntwo\n\nthree\n\n"
+
+
 VERSE = "Tyger Tyger, burning bright,\nIn the forests of the night;\nWhat immortal hand or eye,"
 TABLE = "Element        Weight   Symbol of the element as it is written\nHydrogen       1.008    H"
 DIALOGUE = (
@@ -349,6 +354,7 @@ ODD = {
     "contents": "CONTENTS\n\nthe river 12\n\n" * 1250,
     "stars": "*" * 125000,
     "hyphens": "-\n" * 25000,
+    "returns": "\r" * 125000,
     "romans": "I.\n\n" * 5000,
 }
 
