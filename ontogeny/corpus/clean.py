@@ -25,6 +25,8 @@ _BLANKS = " \t\xa0\u3000\r"
 _NEWLINES = re.compile(r"(?<!\r)\r++\n|[\r\u2028\u2029\x85\x0b]")
 _FORM_FEED = re.compile(r"(?<![ \t])[ \t]*+\x0c")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufeff\u200b\u2060]")
+_UNSEEN = re.compile(rf"{_CONTROL.pattern}|\u00ad")
+_SOFT_HYPHEN = re.compile("(?<!\u00ad)\u00ad++(?=\\S)")  # one at a line's end divides a word: `cut_pages`
 _COMMON = bytes([*b"\t\n\x0c", *range(0x20, 0x7F)])
 _COMPOSED = re.compile(r"[\x00-\u02ff\u0400-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e]")  # and joins no other
 _BLANK_END = re.compile(rf"\n(?<=[{_BLANKS}]\n)")
@@ -88,10 +90,11 @@ def _characters(text: str, cuts: Cuts) -> str:
         before = len(text)
         text, count = _NEWLINES.subn("\n", text)
         cuts.add("newlines", count, before - len(text))
-    if cuts.on("control_characters") and any(map(_CONTROL.match, odd)):
+    if cuts.on("control_characters") and any(map(_UNSEEN.match, odd)):
         before = len(text)
         text, count = _CONTROL.subn("", text)
-        cuts.add("control_characters", count, before - len(text))
+        text, soft = _SOFT_HYPHEN.subn("", text)
+        cuts.add("control_characters", count + soft, before - len(text))
     composed = all(map(_COMPOSED.match, odd)) or unicodedata.is_normalized("NFC", text)
     if cuts.on("unicode_nfc") and not composed:
         composed = unicodedata.normalize("NFC", text)

@@ -281,6 +281,20 @@ def test_a_line_end_that_was_converted_twice_is_one():
     assert clean("one\r\rtwo\r\n\r\nthree", "plain").text == "one\n\ntwo\n\nthree\n\n"
 
 
+@pytest.mark.parametrize("markup", ["plain", "markdown", "play"])
+def test_soft_hyphens_within_words_go(markup):
+    told = "The co\u00adop\u00aderative \u00adking rode out\u00ad\u00ad at dawn."
+    book = clean(told, markup)
+    assert book.text == "The cooperative king rode out\u00ad\u00ad at dawn.\n\n" and cuts_of(book)["control_characters"] == 3
+    assert clean(told, markup, skip={"control_characters"}).text.strip() == told
+
+
+def test_a_soft_hyphen_at_a_lines_end_divides_a_word():
+    assert clean("It was a co\u00adop\u00ad\nerative that built the mill.", "plain").text == (
+        "It was a cooperative\nthat built the mill.\n\n"
+    )
+
+
 VERSE = "Tyger Tyger, burning bright,\nIn the forests of the night;\nWhat immortal hand or eye,"
 TABLE = "Element        Weight   Symbol of the element as it is written\nHydrogen       1.008    H"
 DIALOGUE = (
