@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 
 from ontogeny.corpus.blocks import Cuts, norm
@@ -18,7 +18,7 @@ _BRACED = re.compile(r"\{(?<![\w^_$\\}]\{)([0-9]{1,4}|[ivxlc]{1,7})\}(?![\w^_$])
 _ALONE = re.compile(
     r"[ \t]*+(?:(?P<named>(?:page|pg\.?|p\.|seite|стр\.?|страница) ?)"
     r"|[-–—=*~\[({<]{1,2} ?)?+(?P<number>[0-9]{1,4}|[ivxlcdm]{1,7})"
-    r"(?: ?[-–—=*~\])}>]{1,2}| ?\.)?[ \t]*+$",
+    r"(?: ?/ ?[0-9]{1,4}| (?:of|von|из|de|sur) [0-9]{1,4})?(?: ?[-–—=*~\])}>]{1,2}| ?\.)?[ \t]*+$",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(r"[ \t]*+(?:(?P<left>[0-9]{1,4})\s+(?P<head>\S.*)|(?P<head2>\S.*?\S)\s+(?P<right>[0-9]{1,4}))$")
@@ -35,7 +35,7 @@ _IN_WORD = re.compile(r"\w")
 _SUSPENDED = {"and", "or", "to", "und", "oder", "bis", "et", "ou", "y", "o", "e", "и", "или", "а", "nor", "but"}
 MIN_MARKS, MIN_PAGE_NUMBERS, OPEN_FRAC = 3, 5, 0.2
 MIN_HEADS, MAX_HEAD_CHARS = 4, 70
-MAX_STEP = 3
+MAX_STEP, NEAR_LINES = 3, 6
 
 
 def cut_pages(text: str, cuts: Cuts) -> str:
@@ -43,14 +43,15 @@ def cut_pages(text: str, cuts: Cuts) -> str:
     if cuts.on("page_number"):
         text = _cut_marks(text, cuts)
     lines: list[str | None] = list(text.split("\n"))
-    numbers = _page_numbers(lines)
-    heads = _running_heads(lines, numbers) if cuts.on("running_head") else set()
+    recurring = _recurring(lines)
+    numbers = _page_numbers(lines, recurring)
+    heads = _running_heads(lines, numbers, recurring) if cuts.on("running_head") else set()
     doomed = heads | (set(numbers) if cuts.on("page_number") else set())
     if doomed:
         for index in sorted(doomed):
             rule = "running_head" if index in heads else "page_number"
             cuts.add(rule, 1, len(lines[index]) + 1, lines[index])
-            if _in_sentence(lines, index):
+            if _in_sentence(lines, index, recurring):
                 _close_up(lines, index)
             lines[index] = "\x0c" if lines[index].startswith("\x0c") else None
         text = "\n".join(line for line in lines if line is not None)
@@ -99,7 +100,18 @@ def cut_marks(rule: str, pattern: re.Pattern, text: str, cuts: Cuts) -> str:
     return "".join([*pieces, text[at:]]) if pieces else text
 
 
-def _page_numbers(lines: list[str]) -> list[int]:
+def _recurring(lines: list[str]) -> set[int]:
+    """Short lines that stand MIN_HEADS times in the text: heads of pages, unless they begin small as text may."""
+    short = [(index, norm(line)) for index, line in enumerate(lines) if 0 < len(line) <= MAX_HEAD_CHARS]
+    often = {head for head, times in Counter(head for _, head in short).items() if times >= MIN_HEADS and head}
+    return {
+        index
+        for index, head in short
+        if head in often and not head.isdigit() and not lines[index].lstrip("\x0c \t")[:1].islower()
+    }
+
+
+def _page_numbers(lines: list[str], recurring: set[int]) -> list[int]:
     """The lines that are page numbers: numbers alone that count up, some of them in mid-sentence.
 
     Numbers of sections and notes count up as well, but never stand in mid-sentence."""
@@ -111,7 +123,7 @@ def _page_numbers(lines: list[str]) -> list[int]:
             if not number.isascii():  # to a pattern that does not mind case, ı is an i
                 continue
             if (match["named"] or number.isdigit() or number.islower()) and 0 < (value := number_of(number)) < 5000:
-                found.append((index, value, bool(match["named"]) or _in_sentence(lines, index)))
+                found.append((index, value, bool(match["named"]) or _in_sentence(lines, index, recurring)))
     chain = _longest_rise(found)
     if len(chain) < MIN_PAGE_NUMBERS or sum(found[i][2] for i in chain) < OPEN_FRAC * len(chain):
         return []
@@ -137,11 +149,21 @@ def _longest_rise(found: list[tuple[int, int, bool]]) -> list[int]:
     return chain[::-1]
 
 
-def _in_sentence(lines: list[str | None], index: int) -> bool:
-    """Whether the text around a line runs on: the nearest line above is open, the nearest below begins small."""
-    above = next((line for line in reversed(lines[max(0, index - 4) : index]) if line), "")
-    below = next((line for line in lines[index + 1 : index + 5] if line), "").lstrip()
-    return bool(_OPEN_END.search(above)) and below[:1].islower()
+def _in_sentence(lines: list[str | None], index: int, recurring: set[int]) -> bool:
+    """Whether the text around a line runs on: the nearest line above is open, the nearest below begins small.
+
+    The same where lines that recur are passed over."""
+    above = range(index - 1, max(-1, index - 1 - NEAR_LINES), -1)
+    below = range(index + 1, min(len(lines), index + 1 + NEAR_LINES))
+    return any(
+        _nearest(lines, below, passed)[:1].islower() and _OPEN_END.search(_nearest(lines, above, passed))
+        for passed in ((), recurring)
+    )
+
+
+def _nearest(lines: list[str | None], places: range, passed: Collection[int]) -> str:
+    """The nearest line that is not blank."""
+    return next((bare for place in places if place not in passed and (bare := (lines[place] or "").lstrip())), "")
 
 
 def _close_up(lines: list[str | None], index: int) -> None:
@@ -153,12 +175,12 @@ def _close_up(lines: list[str | None], index: int) -> None:
             lines[place] = None
 
 
-def _running_heads(lines: list[str], numbers: list[int]) -> set[int]:
+def _running_heads(lines: list[str], numbers: list[int], recurring: set[int]) -> set[int]:
     """Lines that recur with a page's number in them, or again and again beside a page's end."""
-    return _numbered_heads(lines) | _heads_at(lines, numbers)
+    return _numbered_heads(lines, recurring) | _heads_at(lines, numbers)
 
 
-def _numbered_heads(lines: list[str]) -> set[int]:
+def _numbered_heads(lines: list[str], recurring: set[int]) -> set[int]:
     """`12 THE TITLE`, `THE TITLE 13`: the same words with numbers that rise."""
     groups: dict[str, list[tuple[int, int]]] = defaultdict(list)
     ends = [index for index, line in enumerate(lines) if line and (line[-1] in _DIGITS or line[0] in _BEFORE_HEAD)]
@@ -175,7 +197,7 @@ def _numbered_heads(lines: list[str]) -> set[int]:
         far = sum(b - a >= 8 for (a, _), (b, _) in pairwise(places))  # a page's length apart
         if len(places) < MIN_HEADS or min(rises, far) < 0.8 * (len(places) - 1):
             continue
-        if sum(_in_sentence(lines, index) for index, _ in places) >= OPEN_FRAC * len(places):
+        if sum(_in_sentence(lines, index, recurring) for index, _ in places) >= OPEN_FRAC * len(places):
             doomed.update(index for index, _ in places)
     return doomed
 

@@ -76,6 +76,16 @@ HEADS = "".join(
     "It ended here.\n\nIt ended there.\n\nAnd nobody read it to its end.\n\n"
     for page in range(11, 31, 2)
 )
+OPEN = (
+    "The sentence of {n} here was so long that it had to be broken by\n{end}the end of the page, and {n} went on.\n\n"
+)
+FEET = [
+    "{n}\n{head}\n",
+    "{n}\n\n\n{head}\n\n",
+    "- {n} -\n\x0c{head}\n\n",
+    "\n{n}\n\n\x0c{head}\n",
+    "{n} / 90\n{head}\n",
+]
 CONTENTS = """CONTENTS
 
                                    PAGE
@@ -214,6 +224,13 @@ def test_page_numbers_go_and_numbers_of_sections_stay():
     assert clean(marked, "plain").text == "It was a long morning in the\nvalley, H_{12} and all {13} of it.\n\n"
 
 
+@pytest.mark.parametrize("foot", FEET)
+def test_a_number_at_the_foot_goes_with_the_head_of_the_next_page(foot):
+    ends = {page: foot.format(n=page, head="THE HISTORY OF NOTHING") for page in range(11, 31)}
+    book = clean("".join(OPEN.format(n=chr(86 + page) * 3, end=end) for page, end in ends.items()), "plain")
+    assert not re.search(r"\d|HISTORY", book.text) and "broken by the end of the page" in book.text
+
+
 def test_running_heads_go_and_chapters_that_recur_stay():
     assert "STORY" not in clean(HEADS, "plain").text
     chapters = "".join(f"CHAPTER {number}\n\n{PROSE}{PROSE}" for number in range(1, 9))
@@ -285,7 +302,10 @@ def test_a_line_end_that_was_converted_twice_is_one():
 def test_soft_hyphens_within_words_go(markup):
     told = "The co\u00adop\u00aderative \u00adking rode out\u00ad\u00ad at dawn."
     book = clean(told, markup)
-    assert book.text == "The cooperative king rode out\u00ad\u00ad at dawn.\n\n" and cuts_of(book)["control_characters"] == 3
+    assert (
+        book.text == "The cooperative king rode out\u00ad\u00ad at dawn.\n\n"
+        and cuts_of(book)["control_characters"] == 3
+    )
     assert clean(told, markup, skip={"control_characters"}).text.strip() == told
 
 
