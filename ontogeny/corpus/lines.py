@@ -12,11 +12,13 @@ MIN_WRAP_CHARS = 50
 MAX_FREE_BREAKS_FRAC = 0.12
 LONG_LINE_CHARS, SHORT_LINE_CHARS = 120, 60
 MAX_VERSE_LINES, MIN_STANZA_LINES = 60, 8
+MAX_INDENT, WRAPPED_FRAC = 10, 0.6
 _TURN = re.compile(r"^\s*(?:[—–] ?[\w«\"„(]|- ?[A-ZА-ЯЁ]|[A-ZА-ЯЁ][\w.]*(?: [A-ZА-ЯЁ][\w.]*){0,2}: \S)")
 _COLUMNS = re.compile(r"\S {3,}\S|\t|\|.*\|")
 _LIST = re.compile(r"^\s*(?:[*+•·-]|\(?(?P<mark>\d{1,3}|[a-zа-я])[.)])\s+\S")
 _SENTENCE_END = re.compile(r"[.!?…:;][\"'”’»)\]_]*$")
 _FULL_STOP = re.compile(r"[.!?…][\"'”’»)\]_]*$")
+_PARAGRAPH_END = re.compile(r"[.!?…:;—-][\"'”’»)\]_]*$")
 _CODE = re.compile(
     r"^\s*(?:>>> |\$ |#include|def \w+\(|class \w+[:(]|import \w|from \w+ import|return\b.*;|function \w"
     r"|</?\w+[^<>]*>\s*$|\}|\\begin\{|\\end\{)"
@@ -208,19 +210,37 @@ def dedent(lines: list[str]) -> list[str]:
 
 
 def split_paragraph_lines(blocks: list[Block], cuts: Cuts) -> list[Block]:
-    """Where lines are paragraphs, a block each; three and more short lines in a row stay together."""
+    """Where lines are paragraphs, or an indent begins one, a block each; three and more short lines in a row stay
+    together."""
     if not cuts.on("paragraph_lines"):
         return blocks
     split: list[Block] = []
     for block in blocks:
-        lines = block.lines
-        if block.kind or not has_long_line(lines) or kept_kind(lines) in ("table", "code") or surely_wrapped(lines):
-            split.append(block)
-            continue
-        runs = runs_of(lines)
-        cuts.add("paragraph_lines", len(runs) - 1, 0)
-        split += [Block(run, block.gap if not number else 1) for number, run in enumerate(runs)]
+        lines, parts = block.lines, [block.lines]
+        if not block.kind and len(lines) > 1 and kept_kind(lines) not in ("table", "code"):
+            if has_long_line(lines) and not surely_wrapped(lines):
+                parts = runs_of(lines)
+            parts = [part for run in parts for part in _indented_paragraphs(run)]
+        block.lines = parts[0]
+        split += [block, *map(Block, parts[1:])]
+        cuts.add("paragraph_lines", len(parts) - 1, 0)
     return split
+
+
+def _indented_paragraphs(lines: list[str]) -> list[list[str]]:
+    """The paragraphs of a block whose first lines are indented, all alike; the block itself where it is none."""
+    if len(lines) < 3 or not lines[0][0].isspace():
+        return [lines]
+    bare = dedent(lines)
+    indents = [len(line) - len(line.lstrip()) for line in bare]
+    opens = [index for index, indent in enumerate(indents) if indent]
+    if len(opens) < 2 or opens[0] or indents[0] > MAX_INDENT or any(indents[index] != indents[0] for index in opens):
+        return [lines]
+    if not all(_PARAGRAPH_END.search(bare[index - 1]) for index in opens[1:]):
+        return [lines]
+    parts = [bare[start:end] for start, end in pairwise([*opens, len(bare)])]
+    several = [part for part in parts if len(part) > 1]
+    return parts if sum(map(surely_wrapped, several)) >= WRAPPED_FRAC * len(several) > 0 else [lines]
 
 
 def has_long_line(lines: list[str]) -> bool:
@@ -264,5 +284,6 @@ def stanzas_of(lines: list[str], wrap_chars: int) -> list[list[str]]:
 
 def _is_verse(lines: list[str], wrap_chars: int) -> bool:
     """Whether lines alone would be left as they are."""
-    wrapped = surely_wrapped(lines) or (wrap_chars > 0 and likely_wrapped(lines, wrap_chars))
-    return not wrapped and kept_kind(lines) is None and "\n".join(lines) != "\n".join(lines).upper()
+    if surely_wrapped(lines) or (wrap_chars > 0 and likely_wrapped(lines, wrap_chars)) or kept_kind(lines) is not None:
+        return False
+    return len(_indented_paragraphs(lines)) == 1 and "\n".join(lines) != "\n".join(lines).upper()

@@ -154,3 +154,15 @@ def test_no_passage_ends_in_mid_sentence():
     assert len(passages) == 6 and all(text[p.start : p.end].endswith("mill.\n\n") for p in passages)
     endless = make_passages("no end\n\n" * 5000, [])
     assert max(p.end - p.start for p in endless) < 8000
+
+
+WRAPPED = "The king rode out at dawn with all his men, and he did\nnot stop until the evening."
+
+
+def test_paragraphs_that_an_indent_begins():
+    text = "\n".join(f"    {WRAPPED}" for _ in range(3))
+    assert clean(text, "plain").text == (WRAPPED.replace("\n", " ") + "\n\n") * 3
+    kept = clean(text, "plain", skip={"paragraph_lines"})
+    assert kept.text.strip() == text.strip()
+    verse = "   The lamp is out;\nThe boat is gone;\n   The mill is still;\nThe day is done."
+    assert clean(verse, "plain").text.strip() == verse.strip()
