@@ -13,11 +13,13 @@ MAX_FREE_BREAKS_FRAC = 0.12
 LONG_LINE_CHARS, SHORT_LINE_CHARS = 120, 60
 MAX_VERSE_LINES, MIN_STANZA_LINES = 60, 8
 MAX_INDENT, WRAPPED_FRAC = 10, 0.6
+MIN_RESTING_LINES, MAX_RESTING_CHARS, RESTS_FRAC = 4, 55, 0.75
 _TURN = re.compile(r"^\s*(?:[—–] ?[\w«\"„(]|- ?[A-ZА-ЯЁ]|[A-ZА-ЯЁ][\w.]*(?: [A-ZА-ЯЁ][\w.]*){0,2}: \S)")
 _COLUMNS = re.compile(r"\S {3,}\S|\t|\|.*\|")
 _LIST = re.compile(r"^\s*(?:[*+•·-]|\(?(?P<mark>\d{1,3}|[a-zа-я])[.)])\s+\S")
 _SENTENCE_END = re.compile(r"[.!?…:;][\"'”’»)\]_]*$")
 _FULL_STOP = re.compile(r"[.!?…][\"'”’»)\]_]*$")
+_REST = re.compile(r"[,;:.!?…—-][\"'”’»)\]_]*$")
 _PARAGRAPH_END = re.compile(r"[.!?…:;—-][\"'”’»)\]_]*$")
 _CODE = re.compile(
     r"^\s*(?:>>> |\$ |#include|def \w+\(|class \w+[:(]|import \w|from \w+ import|return\b.*;|function \w"
@@ -83,11 +85,18 @@ def surely_wrapped(lines: list[str]) -> bool:
         return False
     if found.count == 2:
         return found.small == 1 and len(lines[0]) >= MIN_WRAP_CHARS - 5
-    if found.small >= 0.7 * (found.count - 1) and sum(map(len, lines)) >= 26 * found.count:
+    if found.small >= 0.7 * (found.count - 1) and sum(map(len, lines)) >= 26 * found.count and not _has_rests(lines):
         return True
     allowed = max(1, MAX_FREE_BREAKS_FRAC * (found.count - 1))
     wide = found.width >= MIN_WRAP_CHARS and found.small >= 0.5 * (found.count - 1)
     return wide and found.free(lines, found.width) <= allowed
+
+
+def _has_rests(lines: list[str]) -> bool:
+    """Whether lines end where a voice rests, as verse does that begins them small."""
+    if len(lines) < MIN_RESTING_LINES or max(map(len, lines)) > MAX_RESTING_CHARS:
+        return False
+    return sum(bool(_REST.search(line)) for line in lines[:-1]) >= RESTS_FRAC * (len(lines) - 1)
 
 
 def likely_wrapped(lines: list[str], wrap_chars: int) -> bool:
