@@ -137,13 +137,18 @@ def _turns(lines: list[str]) -> list[int]:
 
 
 def _items(lines: list[str]) -> list[int]:
-    """The lines that begin an item: a mark, or numbers and letters that each follow the one before."""
+    """The lines that begin an item: a mark, or numbers and letters that each follow the one before.
+
+    A mark without a number, further in than the first line, begins an item within an item."""
     found: list[int] = []
     last = ""
+    margin = len(lines[0]) - len(lines[0].lstrip())
     for index, line in enumerate(lines):
         if match := _LIST.match(line):
             mark = match["mark"]
-            if not last or mark == last == "" or _follows(last, mark):
+            if not mark and len(line) - len(line.lstrip()) > margin:
+                found.append(index)
+            elif not last or mark == last == "" or _follows(last, mark):
                 found.append(index)
                 last = mark or ""
     return found

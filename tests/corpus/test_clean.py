@@ -333,9 +333,10 @@ SMALL_VERSE = (
     "the river in the evening turns to glass,\nand all the boats are lying on the shore;\n"
     "no wind is out to move the yellow grass,\nand no one comes to open any door."
 )
+NESTED = "1. first thing to do\n2. second thing to do\n   - one within it\n   - another\n3. third thing"
 
 
-@pytest.mark.parametrize("block", [SMALL_VERSE, VERSE, TABLE, DIALOGUE, STEPS, CODE, MATHS, COUPLET])
+@pytest.mark.parametrize("block", [SMALL_VERSE, NESTED, VERSE, TABLE, DIALOGUE, STEPS, CODE, MATHS, COUPLET])
 def test_verse_tables_dialogue_lists_code_and_mathematics_keep_their_lines(block):
     assert clean(f"{block}\n\n{WRAPPED}", "plain").text == f"{block}\n\n{ONE_LINE}\n\n"
 
