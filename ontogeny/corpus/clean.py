@@ -17,7 +17,7 @@ from ontogeny.corpus.contents import cut_contents
 from ontogeny.corpus.furniture import cut_advertisements, cut_notes
 from ontogeny.corpus.gutenberg import cut_credits, cut_gutenberg, cut_licences
 from ontogeny.corpus.headings import mark_headings
-from ontogeny.corpus.lines import split_paragraph_lines
+from ontogeny.corpus.lines import split_heads, split_paragraph_lines
 from ontogeny.corpus.pages import cut_pages
 from ontogeny.corpus.structure import Paragraph, count_kinds, cut_empty_illustrations, make_paragraphs, mark_brackets
 
@@ -73,7 +73,7 @@ def clean(text: str, markup: str, language: str = "en", skip: Collection[str] = 
     blocks = cut_notes(lowered, blocks, cuts)
     blocks = cut_licences(lowered, blocks, cuts)
     mark_brackets(blocks)
-    blocks = split_paragraph_lines(blocks, cuts)
+    blocks = split_heads(split_paragraph_lines(blocks, cuts), cuts)
     blocks, titles, begin = cut_contents(blocks, cuts)
     for block in blocks[:begin]:  # a title page is no chapter, whatever the contents say
         block.front = True

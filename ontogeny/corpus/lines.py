@@ -12,7 +12,8 @@ MIN_WRAP_CHARS = 50
 MAX_FREE_BREAKS_FRAC = 0.12
 LONG_LINE_CHARS, SHORT_LINE_CHARS = 120, 60
 MAX_VERSE_LINES, MIN_STANZA_LINES = 60, 8
-MAX_INDENT, WRAPPED_FRAC = 10, 0.6
+MAX_INDENT, WRAPPED_FRAC, HEAD_FRAC = 10, 0.6, 0.7
+MAX_NAME_WORDS = 4
 MIN_RESTING_LINES, MAX_RESTING_CHARS, RESTS_FRAC = 4, 55, 0.75
 _TURN = re.compile(r"^\s*(?:[—–] ?[\w«\"„(]|- ?[A-ZА-ЯЁ]|[A-ZА-ЯЁ][\w.]*(?: [A-ZА-ЯЁ][\w.]*){0,2}: \S)")
 _COLUMNS = re.compile(r"\S {3,}\S|\t|\|.*\|")
@@ -257,6 +258,40 @@ def _indented_paragraphs(lines: list[str]) -> list[list[str]]:
     return parts if sum(map(surely_wrapped, several)) >= WRAPPED_FRAC * len(several) > 0 else [lines]
 
 
+def split_heads(blocks: list[Block], cuts: Cuts) -> list[Block]:
+    """A title or a speaker's name directly above the text becomes a block of its own."""
+    if not cuts.on("heading_lines"):
+        return blocks
+    split: list[Block] = []
+    for block in blocks:
+        split.append(block)
+        if not block.kind and _has_head(block.lines) and kept_kind(block.lines) is None:
+            split.append(Block(block.lines[1:]))
+            block.lines = block.lines[:1]
+            cuts.add("heading_lines", 1, 0)
+    return split
+
+
+def _has_head(lines: list[str]) -> bool:
+    """Whether the first line stands short above a wrapped paragraph, whose first line does not stand so itself."""
+    return _stands_above(lines) and not _stands_above(lines[1:])
+
+
+def _stands_above(lines: list[str]) -> bool:
+    """Whether the first line is in capitals or a name, short though it had room, and the others are wrapped."""
+    if len(lines) < 3:
+        return False
+    head, *rest = dedent(lines)
+    below = rest[0].strip()
+    width = max(map(len, rest))
+    if len(head) > HEAD_FRAC * width or len(head) + len(below.split(None, 1)[0]) > width - 3 or _REST.search(head):
+        return False
+    words = head.split()
+    if head != head.upper() and not (len(words) <= MAX_NAME_WORDS and all(word[0].isupper() for word in words)):
+        return False
+    return below.lstrip("\"'“‘«„")[:1].isupper() and surely_wrapped(rest)
+
+
 def has_long_line(lines: list[str]) -> bool:
     """Whether lines are too long to be verse, or a page's."""
     return len(lines) > 1 and max(map(len, lines)) > LONG_LINE_CHARS
@@ -300,4 +335,5 @@ def _is_verse(lines: list[str], wrap_chars: int) -> bool:
     """Whether lines alone would be left as they are."""
     if surely_wrapped(lines) or (wrap_chars > 0 and likely_wrapped(lines, wrap_chars)) or kept_kind(lines) is not None:
         return False
-    return len(_indented_paragraphs(lines)) == 1 and "\n".join(lines) != "\n".join(lines).upper()
+    parted = len(_indented_paragraphs(lines)) > 1 or _has_head(lines)
+    return not parted and "\n".join(lines) != "\n".join(lines).upper()

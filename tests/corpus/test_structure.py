@@ -166,3 +166,12 @@ def test_paragraphs_that_an_indent_begins():
     assert kept.text.strip() == text.strip()
     verse = "   The lamp is out;\nThe boat is gone;\n   The mill is still;\nThe day is done."
     assert clean(verse, "plain").text.strip() == verse.strip()
+
+
+def test_a_title_or_a_speaker_directly_above_the_text():
+    stories = ("THE WOLF AND THE KID", "THE OX", "BELLING THE CAT", "THE TWO POTS")
+    told = clean("".join(f"{title}\n{WRAPPED}\n\n{TEXT}{TEXT}" for title in stories), "plain")
+    assert [title for title, *_ in told.chapters] == list(stories)
+    assert clean(f"We have seen that\n{WRAPPED}", "plain").text.startswith("We have seen that The king")
+    kept = clean(f"Socrates\n{WRAPPED}", "plain").text
+    assert kept == f"Socrates\n\n{WRAPPED}\n\n".replace("he did\n", "he did ")
