@@ -19,7 +19,14 @@ from ontogeny.corpus.gutenberg import cut_credits, cut_gutenberg, cut_licences
 from ontogeny.corpus.headings import mark_headings
 from ontogeny.corpus.lines import split_heads, split_paragraph_lines
 from ontogeny.corpus.pages import cut_pages
-from ontogeny.corpus.structure import Paragraph, count_kinds, cut_empty_illustrations, make_paragraphs, mark_brackets
+from ontogeny.corpus.structure import (
+    Paragraph,
+    count_kinds,
+    cut_empty_illustrations,
+    make_paragraphs,
+    mark_brackets,
+    split_questions,
+)
 
 _BLANKS = " \t\xa0\u3000\r"
 _NEWLINES = re.compile(r"(?<!\r)\r++\n|[\r\u2028\u2029\x85\x0b]")
@@ -73,7 +80,7 @@ def clean(text: str, markup: str, language: str = "en", skip: Collection[str] = 
     blocks = cut_notes(lowered, blocks, cuts)
     blocks = cut_licences(lowered, blocks, cuts)
     mark_brackets(blocks)
-    blocks = split_heads(split_paragraph_lines(blocks, cuts), cuts)
+    blocks = split_heads(split_paragraph_lines(split_questions(blocks, cuts), cuts), cuts)
     blocks, titles, begin = cut_contents(blocks, cuts)
     for block in blocks[:begin]:  # a title page is no chapter, whatever the contents say
         block.front = True

@@ -68,6 +68,7 @@ NOT_SPEAKERS = {
 }
 _QUESTION = re.compile(r"^(?:\d{1,4}\.? )?(?:Q|Question|Quest|Вопрос|В)\.?(?: ?\d{1,4})?[.:)]\s+\S", re.I)
 _ANSWER = re.compile(r"^(?:\d{1,4}\.? )?(?:A|Answer|Ans|Ответ|О)\.?(?: ?\d{1,4})?[.:)]\s+\S", re.I)
+_ASKED_SIGNS = frozenset("QqAaВвОо")
 _NUMBERED_QUESTION = re.compile(r"^(?:\(?\d{1,4}[.)]|\d{1,4}\s)\s*\S[^?]{0,400}\?[\"'”’]?$")
 _LIST_ITEM = re.compile(r"^(?:[*+•]|\(?(?:\d{1,3}|[a-z])[.)])\s+\S")
 MIN_SPEAKER_TURNS, MIN_CATECHISM = 4, 3
@@ -103,6 +104,34 @@ def mark_brackets(blocks: list[Block]) -> None:
                 within.kind = kind
             index = stop or index
         index += 1
+
+
+def split_questions(blocks: list[Block], cuts: Cuts) -> list[Block]:
+    """Questions and answers that no blank line parts, a block each, where the book has many of them."""
+    if not cuts.on("paragraph_lines"):
+        return blocks
+    parted = [[block.lines] if block.kind else _questions_of(block.lines) for block in blocks]
+    asking = sum("?" in "".join(part) for parts in parted if len(parts) > 1 for part in parts)
+    if asking < MIN_CATECHISM:  # В. and О. may be initials as well
+        return blocks
+    split: list[Block] = []
+    for block, parts in zip(blocks, parted, strict=True):
+        block.lines = parts[0]
+        split += [block, *map(Block, parts[1:])]
+        cuts.add("paragraph_lines", len(parts) - 1, 0)
+    return split
+
+
+def _questions_of(lines: list[str]) -> list[list[str]]:
+    """Lines parted before each answer to a question above it, and before the question after that."""
+    opens, asked = [0], False
+    for index, line in enumerate(map(str.lstrip, lines)):
+        if line[:1] not in _ASKED_SIGNS and not line[:1].isdigit():
+            continue
+        if (_ANSWER if asked else _QUESTION).match(line):
+            opens += [index] if asked or len(opens) > 1 else []
+            asked = not asked
+    return [lines[start:end] for start, end in pairwise([*opens, len(lines)])]
 
 
 def make_paragraphs(blocks: list[Block], cuts: Cuts) -> list[Paragraph]:

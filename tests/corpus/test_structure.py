@@ -175,3 +175,13 @@ def test_a_title_or_a_speaker_directly_above_the_text():
     assert clean(f"We have seen that\n{WRAPPED}", "plain").text.startswith("We have seen that The king")
     kept = clean(f"Socrates\n{WRAPPED}", "plain").text
     assert kept == f"Socrates\n\n{WRAPPED}\n\n".replace("he did\n", "he did ")
+
+
+def test_questions_and_answers_without_a_blank_line_between():
+    pair = "Q. {n}. What is a year?\nA. A year is the time in which the earth goes about the sun, and\nit is long."
+    apart, close = (clean(gap.join(pair.format(n=n) for n in range(4)), "plain") for gap in ("\n\n", "\n"))
+    assert apart.kinds == close.kinds == {"question": 4, "answer": 4}
+    assert apart.text == close.text and clean(apart.text, "plain").text == apart.text
+    assert "question" not in clean(pair.format(n=1), "plain").kinds
+    names = "В. Иванов. Мельница.\nО. Петров. Река."
+    assert clean("\n\n".join([names] * 4), "plain", "ru").text == (names + "\n\n") * 4
