@@ -28,7 +28,11 @@ _WORDS_RU = (
 _WORDS_OTHER = (
     r"premi[eè]re?|deuxi[eè]me|seconde?|troisi[eè]me|quatri[eè]me|cinqui[eè]me|erste[rs]?|zweite[rs]?"
     r"|dritte[rs]?|vierte[rs]?|fünfte[rs]?"
-    r"|sechste[rs]?|primer[oa]?|segund[oa]|tercer[oa]?|cuart[oa]|prim[oa]|terz[oa]|quart[oa]"
+    r"|sechste[rs]?|sieb(?:en)?te[rs]?|achte[rs]?|neunte[rs]?|zehnte[rs]?|elfte[rs]?|zwölfte[rs]?"
+    r"|(?:drei|vier|fünf|sech|sieb|acht|neun)zehnte[rs]?"
+    r"|(?:(?:ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun)und)?(?:zwanzig|drei(?:ß|ss)ig)ste[rs]?"
+    r"|(?:six|sept|huit|neuv|dix|onz|douz|treiz|quatorz|quinz|seiz|dix-sept|dix-huit|dix-neuv|vingt)i[eè]me"
+    r"|primer[oa]?|segund[oa]|tercer[oa]?|cuart[oa]|prim[oa]|terz[oa]|quart[oa]"
 )
 _NUMERAL = (
     rf"(?:(?:[0-9]{{1,3}}|{ROMAN}|(?i:(?:the )?(?:{_WORDS_EN})(?:[- ](?:{_WORDS_EN}))?"

@@ -96,6 +96,23 @@ def test_other_languages_by_the_generic_forms(heading):
     assert (heading, 1) in tree(book_of(heading, other))
 
 
+GERMAN = "Sechstes Siebentes Siebtes Achtes Neuntes Zehntes Elftes Zwölftes Dreizehntes Sechzehntes Zwanzigstes"
+FRENCH = "CINQUIÈME SIXIÈME SEPTIÈME HUITIÈME NEUVIÈME DIXIÈME ONZIÈME SEIZIÈME DIX-SEPTIÈME DIX-NEUVIÈME VINGTIÈME"
+
+
+@pytest.mark.parametrize(
+    "headings",
+    [
+        [f"{word} Kapitel" for word in (*GERMAN.split(), "Einundzwanzigstes", "Dreißigstes")],
+        [f"CHAPITRE {word}" for word in FRENCH.split()],
+        [f"{word.capitalize()} chapitre" for word in FRENCH.split()],
+    ],
+    ids=["german", "french", "french_before"],
+)
+def test_ordinals_as_far_as_books_count(headings):
+    assert tree(book_of(*headings)) == [(heading, 1) for heading in headings]
+
+
 def test_acts_and_scenes():
     assert tree(book_of("ACT I", "SCENE I. A mill.", "SCENE II. A river.", "ACT II", "SCENE I. A bridge.")) == [
         ("ACT I", 1), ("SCENE I. A mill.", 2), ("SCENE II. A river.", 2), ("ACT II", 1), ("SCENE I. A bridge.", 2),
