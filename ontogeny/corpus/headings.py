@@ -97,6 +97,11 @@ _NAMED = re.compile(
     r"(?:\s(?:to|of|by|for|on|and|zu|к|ко|des?|du)\s.{1,70}|\s(?:[a-z]|[ivx]{1,4}|\d{1,2})\b.{0,60})?)[.:]?[\W_]{0,4}$"
 )
 _SMALL_START = re.compile(r"^\s*[a-zа-яёà-ÿ]")
+_TELLS = re.compile(  # how a long title begins, that tells what happens
+    r"(?:in which|wherein|containing|being|concerning|в котор\w+|о том|и последн\w+|in (?:de[mr]|welche[mr])|worin"
+    r"|où)\b",
+    re.IGNORECASE,
+)
 _NO_TITLE_END = re.compile(r"[,;]$|[—–-]$")
 _SMALL_WORDS = ("of", "in", "by", "the", "and", "or", "on", "to", "a", "being", "with", "from")
 _SENTENCE = re.compile(r"[a-zа-яёà-ÿ0-9)][.!?]$")
@@ -132,7 +137,7 @@ def _rank(block: Block, titles: Mapping[str, int]) -> tuple[str, int] | None:
     flat = block.flat.translate(_NO_MARKS).strip()
     if not flat or (not flat[0].isalnum() and flat[0] not in "_*=§\"“«'‘(¿¡[~"):
         return None
-    if (found := _NUMBERED.match(flat) or _ORDINAL.match(flat)) and _is_rest(found["rest"], flat):
+    if (found := _NUMBERED.match(flat) or _ORDINAL.match(flat)) and _is_rest(found["rest"], flat, found["chapter"]):
         word = next(name for name, value in found.groupdict().items() if value and name != "rest")
         if found.re is _NUMBERED or found[word][0].isupper() or not found["rest"].strip(" .:"):
             return word if found.re is _NUMBERED else f"{word} by order", RANKS[word]
@@ -161,12 +166,17 @@ def _rank(block: Block, titles: Mapping[str, int]) -> tuple[str, int] | None:
     return None
 
 
-def _is_rest(rest: str | None, whole: str) -> bool:
-    """Whether what follows a number is a title, and not the rest of a sentence."""
-    bare = (rest or "").strip(" .:,;-–—_=)]")
+def _is_rest(rest: str | None, whole: str, chapter: str | None = None) -> bool:
+    """Whether what follows a number is a title, and not the rest of a sentence; `chapter`: the word before it."""
+    rest = rest or ""
+    bare = rest.strip(" .:,;-–—_=)]")
     if not bare:
-        return not (rest or "").rstrip().endswith((",", ";"))
-    if _SMALL_START.match(bare) or _NO_TITLE_END.search(whole):
+        return not rest.rstrip().endswith((",", ";"))
+    if _NO_TITLE_END.search(whole):
+        return False
+    if chapter and (chapter.isupper() or not rest[0].isspace()) and _TELLS.match(bare):
+        return True
+    if _SMALL_START.match(bare):
         return False
     return not bare[0].isdigit() and (bare == bare.upper() or len(bare) <= 90 or not whole.endswith("."))
 

@@ -69,6 +69,10 @@ def test_sentences_that_begin_like_headings_are_none():
         "Chapter I treats of the mill.",
         "I am no title.",
         "Book learning, he said, is",
+        "Chapter IV of it was long",
+        "Chapter IV containing the river was long.",
+        "Kapitel 3 in der Mühle fehlt.",
+        "Chapter IV, in which he says so,",
         "MIX",
     ):
         assert tree(f"{sentence}{TEXT}") == [], sentence
@@ -111,6 +115,22 @@ FRENCH = "CINQUIÈME SIXIÈME SEPTIÈME HUITIÈME NEUVIÈME DIXIÈME ONZIÈME SE
 )
 def test_ordinals_as_far_as_books_count(headings):
     assert tree(book_of(*headings)) == [(heading, 1) for heading in headings]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "CHAPTER {}, in which the King rides out",
+        "CHAPTER {} wherein he comes to a river.",
+        "Chapter {}. Containing what the miller said to the King of the river, of the bridge, and of all the boats.",
+        "Глава {}, в которой король едет на охоту",
+        "Глава {}. О том, как построили мост",
+        "Kapitel {}, worin der König ausreitet",
+        "Chapitre {}, où le roi sort à cheval",
+    ],
+)
+def test_titles_that_tell_what_happens(heading):
+    assert tree(book_of(heading.format("I"), heading.format("II")))[1:] == [(heading.format("II"), 1)]
 
 
 def test_acts_and_scenes():
