@@ -47,7 +47,7 @@ _PART = r"part|часть|teil|theil|partie|parte|отделение|разде�
 _BOOK = r"book|книга|buch|livre|libro|liber|boek"
 _ACT = r"act|акт|действие|aufzug|akt|acte|acto|atto"
 _CHAPTER = (
-    r"chapter|chap\.|lecture|lesson|letter|canto|essay|dialogue|story|sermon|series|fable|discourse|meditation"
+    r"chapter|chap\.|ch\.|lecture|lesson|letter|canto|essay|dialogue|story|sermon|series|fable|discourse|meditation"
     r"|stave|psalm|song|poem|hymn|ode|sonnet"
     r"|appendix|глава|лекция|урок|письмо|песнь?|рассказ|беседа|диалог|приложение|kapitel|capitel|chapitre"
     r"|cap[ií]tulo|capitolo|caput"

@@ -46,6 +46,8 @@ def test_numbers_of_every_form():
         "CHAPTER IV",
         "Chapter 4",
         "CHAPTER THE FOURTH",
+        "Ch. 4",
+        "CH. IV. The Mill",
         "Chapter Twenty-One.",
         "THE FOURTH DIALOGUE",
         "Lecture IV: Light",
@@ -67,6 +69,8 @@ def test_sentences_that_begin_like_headings_are_none():
     for sentence in (
         "Part of the river was dry.",
         "Chapter I treats of the mill.",
+        "Ch. 4, p. 23",
+        "Ch. 4 of the other book.",
         "I am no title.",
         "Book learning, he said, is",
         "Chapter IV of it was long",
