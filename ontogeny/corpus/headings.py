@@ -11,7 +11,7 @@ from ontogeny.corpus.blocks import Block, Cuts, norm
 from ontogeny.corpus.pages import number_of
 
 MAX_TITLE_LINES, MAX_TITLE_CHARS = 4, 180
-MOSTLY, MIN_WIDE = 0.6, 8
+MOSTLY, MAX_SMALL, MIN_WIDE = 0.6, 0.2, 8
 ROMAN = r"(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _WORDS_EN = (
     r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
@@ -253,7 +253,9 @@ def _settle_numbers(blocks: list[Block], words: dict[int, str], ranks: dict[int,
 
 
 def _add_sequences(blocks: list[Block], words: dict[int, str], ranks: dict[int, int]) -> None:
-    """Numbers alone that count up from one, with text of a chapter's length between them."""
+    """Numbers alone that count up from one, with text of a chapter's length between them.
+
+    Where sentences run on below them they are a page's; a text that begins small below one number is its note."""
     places = [
         i for i, block in enumerate(blocks) if not block.kind and len(block.lines) == 1 and _BARE.match(block.lines[0])
     ]
@@ -264,12 +266,14 @@ def _add_sequences(blocks: list[Block], words: dict[int, str], ranks: dict[int, 
         if number == expected or (number == 1 and expected > 2):
             run.append(index)
             expected = number + 1
-    if len(run) < 3:
+    small = {index for index in run if index + 1 < len(blocks) and _SMALL_START.match(blocks[index + 1].lines[0])}
+    if len(run) < 3 or len(small) > MAX_SMALL * len(run):
         return
     sizes = sorted(sum(block.chars for block in blocks[a:b]) for a, b in pairwise(run))
     if sizes[len(sizes) // 2] >= 800:
         for index in run:
-            words[index], ranks[index] = "number", 5
+            if index not in small:
+                words[index], ranks[index] = "number", 5
 
 
 def _settle_named(blocks: list[Block], words: dict[int, str], ranks: dict[int, int]) -> None:
