@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from ontogeny.corpus.blocks import Block, Cuts, norm
-from ontogeny.corpus.pages import number_of
+from ontogeny.corpus.sequences import BARE, SMALL_START, numbers_alone
 
 MAX_TITLE_LINES, MAX_TITLE_CHARS = 4, 180
-MOSTLY, MAX_SMALL, MIN_WIDE = 0.6, 0.2, 8
+MOSTLY, MIN_WIDE = 0.6, 8
 ROMAN = r"(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _WORDS_EN = (
     r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
@@ -73,7 +73,6 @@ _ROMAN_HEAD = re.compile(
 )
 _ROMAN_ALONE = re.compile(rf"^{ROMAN}\.?$")
 _SECTION_SIGN = re.compile(r"^[\W_]{0,2}§+ ?\d{1,4}\.?[_=]{0,2}(?P<rest>(?:\s|[-–—]).*)?$")
-_BARE = re.compile(r"^[-–—*_= ]{0,3}\d{1,3}\.?[-–—*_= ]{0,3}$")
 _NO_MARKS = dict.fromkeys(map(ord, "_=~*"))
 _MARK = re.compile(r"\[\w{1,3}\]|\*$")
 _LEADING_NUMBER = re.compile(r"^(?:[ivxlc]{1,8}|\d{1,3}) ")
@@ -96,7 +95,6 @@ _NAMED = re.compile(
     r"|epílogo|prefazione|introduzione)"
     r"(?:\s(?:to|of|by|for|on|and|zu|к|ко|des?|du)\s.{1,70}|\s(?:[a-z]|[ivx]{1,4}|\d{1,2})\b.{0,60})?)[.:]?[\W_]{0,4}$"
 )
-_SMALL_START = re.compile(r"^\s*[a-zа-яёà-ÿ]")
 _TELLS = re.compile(  # how a long title begins, that tells what happens
     r"(?:in which|wherein|containing|being|concerning|в котор\w+|о том|и последн\w+|in (?:de[mr]|welche[mr])|worin"
     r"|où)\b",
@@ -121,7 +119,8 @@ def mark_headings(blocks: list[Block], titles: Mapping[str, int], cuts: Cuts) ->
             counts[words[index]] += 1
     _settle_parts(blocks, words, ranks, counts)
     _settle_numbers(blocks, words, ranks, counts)
-    _add_sequences(blocks, words, ranks)
+    for index in numbers_alone(blocks):
+        words[index], ranks[index] = "number", 5
     _settle_named(blocks, words, ranks)
     _add_half_title(blocks, words, ranks)
     _add_capitals(blocks, ranks, {index for index, word in words.items() if word == "title"})
@@ -146,10 +145,10 @@ def _rank(block: Block, titles: Mapping[str, int]) -> tuple[str, int] | None:
     if (
         _NAMED.match(flat)
         and (flat == flat.upper() or flat.istitle() or len(flat.split()) <= 8)
-        and not _SMALL_START.match(flat)
+        and not SMALL_START.match(flat)
     ):
         return "named", 0
-    if titles and not block.front and not _NO_TITLE_END.search(flat) and not _SMALL_START.match(flat):
+    if titles and not block.front and not _NO_TITLE_END.search(flat) and not SMALL_START.match(flat):
         name = norm(_MARK.sub("", flat))
         depth = titles.get(name, titles.get(_LEADING_NUMBER.sub("", name)))
         if depth is not None and len(name) > 2:
@@ -176,7 +175,7 @@ def _is_rest(rest: str | None, whole: str, chapter: str | None = None) -> bool:
         return False
     if chapter and (chapter.isupper() or not rest[0].isspace()) and _TELLS.match(bare):
         return True
-    if _SMALL_START.match(bare):
+    if SMALL_START.match(bare):
         return False
     return not bare[0].isdigit() and (bare == bare.upper() or len(bare) <= 90 or not whole.endswith("."))
 
@@ -250,30 +249,6 @@ def _settle_numbers(blocks: list[Block], words: dict[int, str], ranks: dict[int,
     if counts["chapter"] < 2:
         for index in romans:
             ranks[index] = 4
-
-
-def _add_sequences(blocks: list[Block], words: dict[int, str], ranks: dict[int, int]) -> None:
-    """Numbers alone that count up from one, with text of a chapter's length between them.
-
-    Where sentences run on below them they are a page's; a text that begins small below one number is its note."""
-    places = [
-        i for i, block in enumerate(blocks) if not block.kind and len(block.lines) == 1 and _BARE.match(block.lines[0])
-    ]
-    run: list[int] = []
-    expected = 1
-    for index in places:
-        number = number_of(re.sub(r"\D", "", blocks[index].lines[0]))
-        if number == expected or (number == 1 and expected > 2):
-            run.append(index)
-            expected = number + 1
-    small = {index for index in run if index + 1 < len(blocks) and _SMALL_START.match(blocks[index + 1].lines[0])}
-    if len(run) < 3 or len(small) > MAX_SMALL * len(run):
-        return
-    sizes = sorted(sum(block.chars for block in blocks[a:b]) for a, b in pairwise(run))
-    if sizes[len(sizes) // 2] >= 800:
-        for index in run:
-            if index not in small:
-                words[index], ranks[index] = "number", 5
 
 
 def _settle_named(blocks: list[Block], words: dict[int, str], ranks: dict[int, int]) -> None:
@@ -370,7 +345,7 @@ def _whole_titles(blocks: list[Block], titles: Mapping[str, int], cuts: Cuts) ->
 def _is_bare(flat: str) -> bool:
     """Whether a heading is a number without a title."""
     found = _NUMBERED.match(flat) or _ORDINAL.match(flat) or _ROMAN_HEAD.match(flat)
-    return bool(found and not (found["rest"] or "").strip(" .:-–—_=*")) or bool(_BARE.match(flat))
+    return bool(found and not (found["rest"] or "").strip(" .:-–—_=*")) or bool(BARE.match(flat))
 
 
 def _title_below(number: Block, title: Block, text: Block, titles: Mapping[str, int]) -> str:
@@ -386,7 +361,7 @@ def _title_below(number: Block, title: Block, text: Block, titles: Mapping[str, 
         numbered = _NUMBERED.match(below.translate(_NO_MARKS)) or _ORDINAL.match(below) or _ROMAN_HEAD.match(below)
         named = _NAMED.match(below) and number.depth < title.depth
         return "marked" if (known or capitals) and not numbered and not named else ""
-    if title.kind or below[0] in "\"'“‘«—[(" or _SMALL_START.match(below) or _NO_TITLE_END.search(below):
+    if title.kind or below[0] in "\"'“‘«—[(" or SMALL_START.match(below) or _NO_TITLE_END.search(below):
         return ""
     if known or capitals:
         return "marked"

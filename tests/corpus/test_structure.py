@@ -231,3 +231,14 @@ def test_numbers_where_a_page_breaks_a_sentence_are_no_chapters():
     assert tree("".join(page.format(n) for n in range(1, 9))) == []
     chapters = "".join(f"{n}{TEXT * 10}" for n in range(1, 9)).replace("3\n\nIt was", "3\n\nit was")
     assert [title for title, _ in tree(chapters)] == ["1", "2", "4", "5", "6", "7", "8"]
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_numbers_in_words_are_chapters_when_they_count_up(language):
+    first = "One Two Three Four Five Six Seven Eight Nine TEN Eleven Twelve Thirteen Fourteen Fifteen Sixteen Seventeen"
+    words = [*first.split(), "Eighteen", "Nineteen", "Twenty", "Twenty-One", "Twenty Two"]
+    if language == "ru":
+        words = ["Один", "Два", "Три", "Четыре"]
+    assert [title for title, _ in tree("".join(f"{word}{TEXT * 10}" for word in words))] == words
+    for others in (["One", "Five", "Nine", "Two"], ["one", "two", "three"], ["The One", "A Two", "No Three"]):
+        assert tree("".join(f"{word}{TEXT * 10}" for word in others)) == []
