@@ -35,6 +35,10 @@ NOT_NAMES = (
     *("да", "нет", "ах", "ох", "ну", "действие", "акт", "сцена", "явление", "картина", "глава", "часть", "занавес"),
     *("конец", "входит", "уходит"),
 )
+_STAGE = (  # what begins so tells of the stage, whatever comes after
+    *("act", "scene", "chapter", "enter", "exit", "exeunt"),
+    *("акт", "действие", "сцена", "явление", "картина", "глава", "входит", "входят", "уходит", "уходят"),
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ _ROMAN = re.compile(r"^(?:I{2,3}|IV|VI{0,3}|IX)$")
 def named_turns(text: str, paragraphs_join: bool = False) -> str | None:
     """The text with every turn as a paragraph `Name: words`, or None if nobody is named in it.
 
-    With `paragraphs_join`, paragraphs that name nobody belong to the turn before them, headings apart."""
+    With `paragraphs_join`, paragraphs that name nobody belong to the turn before them, but for headings and
+    what tells of the stage."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     blocks = [block.split("\n") for block in re.split(r"\n(?:[ \t]*\n)+", text.strip("\n")) if block.strip()]
     best: tuple[int, _Way, frozenset[str]] | None = None
@@ -76,7 +81,7 @@ def named_turns(text: str, paragraphs_join: bool = False) -> str | None:
         heads = (line for block in blocks for line in (block if way is _BY_COLON else block[:1]))
         named = [found["name"] for line in heads if (found := way.pattern.match(line))]
         counts = Counter(_key(name) for name in named)
-        cast = frozenset(name for name, turns in counts.items() if turns >= way.min_turns and name not in NOT_NAMES)
+        cast = frozenset(name for name, turns in counts.items() if turns >= way.min_turns and _is_name(name))
         turns = sum(_begins(block, way, cast) for block in blocks)
         all_turns = sum(counts[name] for name in cast)
         if len(cast) >= 2 and turns >= way.min_frac * len(blocks) and (best is None or all_turns > best[0]):
@@ -84,6 +89,14 @@ def named_turns(text: str, paragraphs_join: bool = False) -> str | None:
     if best is None:
         return None
     return _told(blocks, best[1], best[2], paragraphs_join)
+
+
+def _is_name(key: str) -> bool:
+    return key not in NOT_NAMES and not _is_of_stage(key)
+
+
+def _is_of_stage(key: str) -> bool:
+    return key.split(" ")[0].rstrip(".") in _STAGE
 
 
 def _begins(block: list[str], way: _Way, cast: frozenset[str]) -> bool:
@@ -97,10 +110,12 @@ def _told(blocks: list[list[str]], way: _Way, cast: frozenset[str], join: bool) 
     for block in blocks:
         for index, line in enumerate(block):
             found = way.pattern.match(line)
-            if found and _key(found["name"]) in cast:
+            key = _key(found["name"]) if found else ""
+            apart = line.startswith("#") or _is_of_stage(key)
+            if found and key in cast:
                 told.append(_turn(found))
                 in_turn = True
-            elif index == 0 and not (join and in_turn and not line.startswith("#")):
+            elif index == 0 and (apart or not (join and in_turn)):
                 told.append(line)
                 in_turn = False
             elif told[-1].endswith(": "):

@@ -234,6 +234,17 @@ def test_ways_of_naming_a_speaker(text):
     assert named_turns(text) == WAYS[text]
 
 
+@pytest.mark.parametrize(
+    "stage",
+    ["SCENE I. A kitchen.", "SCENE THE LAST. A kitchen.", "ENTER ALDRED.", "EXEUNT ALL.", "ДЕЙСТВИЕ ПЕРВОЕ. Кухня."],
+)
+def test_what_tells_of_the_stage_is_no_speaker(stage):
+    turns = "ALDRED. Who knocks?\n\nMR SCENE. A friend.\n\n"
+    told = "Aldred: Who knocks?\n\nMr Scene: A friend.\n\n"
+    for join in (False, True):
+        assert named_turns(f"{stage}\n\n{turns}{turns}" * 3, join) == (f"{stage}\n\n{told}{told}" * 3).rstrip() + "\n"
+
+
 def test_a_form_of_speech_is_asked_for(tmp_path):
     text = "HAMLET. To be.\n\nOPHELIA. My lord.\n\nHAMLET. No.\n\nOPHELIA. Yes.\n\nShe weeps."
     assert read_bytes(tmp_path, "a.txt", text.encode()).text == text
