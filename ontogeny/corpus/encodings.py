@@ -49,6 +49,8 @@ _DECLARED = re.compile(
     rb"|^Character set encoding:\s*([\w-]+)",
     re.IGNORECASE | re.MULTILINE,
 )
+_MISREAD = re.compile("[À-ÖØ-öø-ÿ]{3,}")
+_OTHER_SCRIPT = re.compile("[\u0370-\u2000\u3000-\ud7ff]{3}")
 _DAMAGED = re.compile(
     "[ÃÐÑÂ][\u0080-\u00bfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]|â[€\u0080-\u009f]|[РС][\u0080-\u00bfЂЃѓ‚„…†‡€‰Љ‹ЊЌЋЏђ‘’“”•–—™љ›њќћџЎўЈҐЁЄЇІіґё№єјЅѕї]"
     "|вЂ"
@@ -215,6 +217,8 @@ def _of_latin(raw: bytes, language: str, declared: str) -> str:
 
 def _mended(text: str, notes: list[Note]) -> tuple[str, list[Note]]:
     """Text whose UTF-8 was once read as a code page and saved again, put right line by line where that is seen."""
+    if not text.isascii() and (told := _reread(text)):
+        return told[0], [*notes, ("mojibake", told[1])]
     if text.isascii() or not _is_damaged(text):
         return text, notes
     from ftfy import fix_encoding
@@ -226,6 +230,24 @@ def _mended(text: str, notes: list[Note]) -> tuple[str, list[Note]]:
             lines[index] = fixed
             mended += 1
     return ("\n".join(lines), [*notes, ("mojibake", f"{mended} lines repaired")]) if mended else (text, notes)
+
+
+def _reread(text: str) -> tuple[str, str] | None:
+    """(the text, what was done) where a code page of another script was read as a Latin one and saved again.
+
+    No Latin language writes whole words in letters beside ASCII, as such a text does nearly everywhere."""
+    misread = sum(map(len, _MISREAD.findall(text)))
+    if not misread or misread <= OTHER_SCRIPT_FRAC * sum(map(str.isalpha, text)):
+        return None
+    for codec in ("latin-1", "cp1252"):
+        try:
+            raw = text.encode(codec)
+            if len(set(raw.translate(None, _ASCII))) > MIN_ALPHABET and (own := _of_other_script(raw, "", "")):
+                told, note = raw.decode(own), f"{own.replace('_', '-')} that was read as {codec}"
+                return (told, note) if _OTHER_SCRIPT.search(told) else None
+        except UnicodeError:
+            continue
+    return None
 
 
 def _is_damaged(text: str) -> bool:

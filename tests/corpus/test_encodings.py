@@ -121,6 +121,31 @@ def test_text_read_wrongly_once_is_put_right(codec):
         assert [name for name, _ in notes] == ["mojibake"]
 
 
+@pytest.mark.parametrize(("own", "read"), [("cp1251", "latin-1"), ("cp1251", "cp1252"), ("koi8_r", "latin-1")])
+def test_another_script_read_as_latin_is_put_right(own, read):
+    text = "Глава первая. " + SAID * 3 + "— «Здорово, парнище!» — «Ступай себе мимо!»\n"
+    text = text.encode(own, "ignore").decode(own)
+    told, notes = decoded(text.encode(own).decode(read).encode(), "a", "")
+    assert told == text and notes == [("mojibake", f"{own.replace('_', '-')} that was read as {read}")]
+    assert decoded(told.encode(), "a", "") == (told, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "L’été où il naquit, la forêt était brûlée ; « c’est là », dit-elle, à l’aîné, près de l’église où l’âme rêve.",
+        "Þá kvað Óðinn: Ég á ærið óhægt, þó að þér þyki það æði; hún á við ýmis óþægindi að stríða, á sjó og á á.",
+        "À Á Â Ã Ä Å Æ Ç È É Ê Ë Ì Í Î Ï Ð Ñ Ò Ó Ô Õ Ö Ø Ù Ú Û Ü Ý Þ ß à á â ã ä å æ ç è é ê ë",
+        "Où ? Là, à l’été.",
+        "Åäö, ÅÄÖ, éèê",
+        "Ãëà",
+    ],
+)
+def test_latin_text_with_many_accents_stays(text):
+    for times in (1, 50):
+        assert decoded(f"{text}\n".encode() * times, "a", "") == (f"{text}\n" * times, [])
+
+
 def test_line_ends_of_every_system(tmp_path):
     for end in ("\r", "\r\n", "\n"):
         raw = f"First line of it,{end}the second line.{end}{end}Next.{end}".encode("cp1252")
