@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from ontogeny.corpus.blocks import Block, Cuts, norm
-from ontogeny.corpus.sequences import BARE, SMALL_START, numbers_alone
+from ontogeny.corpus.sequences import BARE, SMALL_START, cut_underlines, numbers_alone
 
 MAX_TITLE_LINES, MAX_TITLE_CHARS = 4, 180
 MOSTLY, MIN_WIDE = 0.6, 8
@@ -108,6 +108,7 @@ _SENTENCE = re.compile(r"[a-zа-яёà-ÿ0-9)][.!?]$")
 def mark_headings(blocks: list[Block], titles: Mapping[str, int], cuts: Cuts) -> list[Block]:
     """The blocks with their headings told: one line each, its depth counted from the greatest part in use."""
     blocks = _split_first_lines(blocks, cuts)
+    underlined = cut_underlines(blocks, cuts)
     ranks: dict[int, int] = {}
     words: dict[int, str] = {}
     counts: Counter[str] = Counter()
@@ -121,6 +122,9 @@ def mark_headings(blocks: list[Block], titles: Mapping[str, int], cuts: Cuts) ->
     _settle_numbers(blocks, words, ranks, counts)
     for index in numbers_alone(blocks):
         words[index], ranks[index] = "number", 5
+    for index, rank in underlined.items():
+        if not (index and _is_bare(blocks[index - 1].flat)):  # there it is the number's title, as it is without a line
+            ranks.setdefault(index, rank)
     _settle_named(blocks, words, ranks)
     _add_half_title(blocks, words, ranks)
     _add_capitals(blocks, ranks, {index for index, word in words.items() if word == "title"})

@@ -242,3 +242,15 @@ def test_numbers_in_words_are_chapters_when_they_count_up(language):
     assert [title for title, _ in tree("".join(f"{word}{TEXT * 10}" for word in words))] == words
     for others in (["One", "Five", "Nine", "Two"], ["one", "two", "three"], ["The One", "A Two", "No Three"]):
         assert tree("".join(f"{word}{TEXT * 10}" for word in others)) == []
+
+
+def test_titles_that_are_underlined():
+    titles = ("The Romans", "His Youth", "His Age", "The Saxons and the Danes")
+    lines = [f"{title}\n{('-' if 'His' in title else '=') * len(title)}" for title in titles]
+    text = book_of(*lines)
+    assert tree(text) == [(titles[0], 1), (titles[1], 2), (titles[2], 2), (titles[3], 1)]
+    book = clean(text, "plain")
+    assert "--" not in book.text and "==" not in book.text and clean(book.text, "plain").text == book.text
+    assert tree(book_of(*lines[1:3])) == []
+    for other in ("27\n--", "apples   pears\n--------------", "the end\n-------", "The End\n------------------------"):
+        assert tree(book_of(*[other] * 4)) == []
