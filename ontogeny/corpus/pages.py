@@ -102,13 +102,10 @@ def cut_marks(rule: str, pattern: re.Pattern, text: str, cuts: Cuts) -> str:
 
 def _recurring(lines: list[str]) -> set[int]:
     """Short lines that stand MIN_HEADS times in the text: heads of pages, unless they begin small as text may."""
-    short = [(index, norm(line)) for index, line in enumerate(lines) if 0 < len(line) <= MAX_HEAD_CHARS]
-    often = {head for head, times in Counter(head for _, head in short).items() if times >= MIN_HEADS and head}
-    return {
-        index
-        for index, head in short
-        if head in often and not head.isdigit() and not lines[index].lstrip("\x0c \t")[:1].islower()
-    }
+    bare = [line.strip("\x0c \t") if len(line) <= MAX_HEAD_CHARS else "" for line in lines]
+    often = {line for line, times in Counter(bare).items() if times >= MIN_HEADS and not line[:1].islower()}
+    heads = {line for line in often if (words := norm(line)) and not words.isdigit()}
+    return {index for index, line in enumerate(bare) if line in heads} if heads else set()
 
 
 def _page_numbers(lines: list[str], recurring: set[int]) -> list[int]:

@@ -226,6 +226,8 @@ def test_questions_and_answers_without_a_blank_line_between():
     assert "question" not in clean(pair.format(n=1), "plain").kinds
     names = "В. Иванов. Мельница.\nО. Петров. Река."
     assert clean("\n\n".join([names] * 4), "plain", "ru").text == (names + "\n\n") * 4
+
+
 def test_numbers_where_a_page_breaks_a_sentence_are_no_chapters():
     page = TEXT * 10 + "The miller said that it\n\n* See the chronicle, iii. 20.\n\n{}\n\nwould have been well.\n\n"
     assert tree("".join(page.format(n) for n in range(1, 9))) == []
