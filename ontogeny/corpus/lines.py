@@ -232,7 +232,8 @@ def split_paragraph_lines(blocks: list[Block], cuts: Cuts) -> list[Block]:
     split: list[Block] = []
     for block in blocks:
         lines, parts = block.lines, [block.lines]
-        if not block.kind and len(lines) > 1 and kept_kind(lines) not in ("table", "code"):
+        may = has_long_line(lines) or lines[0][0].isspace()
+        if may and not block.kind and len(lines) > 1 and kept_kind(lines) not in ("table", "code"):
             if has_long_line(lines) and not surely_wrapped(lines):
                 parts = runs_of(lines)
             parts = [part for run in parts for part in _indented_paragraphs(run)]
@@ -279,7 +280,7 @@ def _has_head(lines: list[str]) -> bool:
 
 def _stands_above(lines: list[str]) -> bool:
     """Whether the first line is in capitals or a name, short though it had room, and the others are wrapped."""
-    if len(lines) < 3:
+    if len(lines) < 3 or len(lines[0].strip()) > HEAD_FRAC * max(map(len, lines[1:])):
         return False
     head, *rest = dedent(lines)
     below = rest[0].strip()
