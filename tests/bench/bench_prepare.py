@@ -101,7 +101,8 @@ RIVALS = {"ours": ours, "recipe": recipe, "floor": floor}
 def in_a_process(rival: str, root: Path) -> Spent:
     """What a rival told of itself."""
     words = [sys.executable, "-m", "tests.bench.bench_prepare", "--alone", rival, "--root", str(root)]
-    told = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # as installed
+    told = subprocess.run(words, check=True, capture_output=True, text=True, env=env).stdout
     wall, processor = map(float, told.strip().splitlines()[-1].split())
     return wall, processor
 
