@@ -102,8 +102,8 @@ def _characters(text: str, cuts: Cuts) -> str:
         text, count = _CONTROL.subn("", text)
         text, soft = _SOFT_HYPHEN.subn("", text)
         cuts.add("control_characters", count + soft, before - len(text))
-    composed = all(map(_COMPOSED.match, odd)) or unicodedata.is_normalized("NFC", text)
-    if cuts.on("unicode_nfc") and not composed:
+    is_composed = all(map(_COMPOSED.match, odd)) or unicodedata.is_normalized("NFC", text)
+    if cuts.on("unicode_nfc") and not is_composed:
         composed = unicodedata.normalize("NFC", text)
         cuts.add("unicode_nfc", 1, len(text) - len(composed))
         text = composed
